@@ -1,0 +1,8 @@
+//! Fieldpool's core: documents, rights and sync decisions.
+//!
+//! Pure: no IO, no clock, no randomness, no async, no globals. The same crate runs inside phone apps, in the
+//! server and in the simulator.
+
+pub mod document;
+pub mod ids;
+pub mod time;
