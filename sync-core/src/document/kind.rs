@@ -127,13 +127,18 @@ impl fmt::Display for Kind {
 
 /// A name that is no kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no such kind of document; the kinds are card, dossier, contact, opportunity, visit, follow_up, ticket, internal")]
+#[error(
+    "no such kind of document; the kinds are card, dossier, contact, opportunity, visit, follow_up, ticket, internal"
+)]
 pub struct UnknownKind;
 
 impl FromStr for Kind {
     type Err = UnknownKind;
 
     fn from_str(text: &str) -> Result<Self, UnknownKind> {
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or(UnknownKind)
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or(UnknownKind)
     }
 }
