@@ -1,1 +1,3 @@
-//! x
+//! Fieldpool's server: sync endpoint, JSON API, commands.
+
+pub mod storage;

@@ -1,0 +1,35 @@
+//! The only place with SQL.
+//!
+//! One text serves SQLite and PostgreSQL: [`Database`] and [`Tx`] are enums over the two drivers and the [`on!`]
+//! macro runs one body on either. Functions here read and write rows; they decide nothing, know no HTTP, and take
+//! the time as an argument. Every function runs in the tests on both databases.
+
+mod database;
+mod migrate;
+
+pub use database::{Database, OpenError, Tx};
+
+/// An error of the database driver. Callers log it once at the edge; people see `internal` or `storage_full`.
+pub type StorageError = sqlx::Error;
+
+/// Runs one body on the connection behind a `Tx`, whichever database it is.
+///
+/// `on!(tx, |connection| sqlx::query("…").bind(x).execute(connection).await)`: the body is compiled once for each
+/// driver, so everything it binds and decodes must exist on both.
+#[allow(unused_macros)]
+macro_rules! on {
+    ($tx:expr, |$connection:ident| $body:expr) => {
+        match $tx {
+            $crate::storage::Tx::Sqlite(transaction) => {
+                let $connection = &mut **transaction;
+                $body
+            }
+            $crate::storage::Tx::Postgres(transaction) => {
+                let $connection = &mut **transaction;
+                $body
+            }
+        }
+    };
+}
+#[allow(unused_imports, reason = "used as soon as the first table group lands")]
+pub(crate) use on;

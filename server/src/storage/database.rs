@@ -1,0 +1,210 @@
+//! Opening the two databases and beginning transactions on them.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
+
+use sqlx::{
+    PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{StorageError, migrate};
+
+/// How long a writer waits for another process (an import beside the server) before it reports `busy`.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Readers on the embedded database; each keeps its own page cache, so more costs memory.
+const SQLITE_READERS: u32 = 4;
+/// Page cache of each embedded connection, in KiB.
+const SQLITE_CACHE_KIB: i64 = 8 * 1024;
+/// Connections of one node to PostgreSQL.
+const POSTGRES_CONNECTIONS: u32 = 16;
+/// Prepared statements each connection keeps: more than the program has texts, batches of different length included.
+const STATEMENT_CACHE: usize = 512;
+
+/// The database of a server or of a command: embedded SQLite or PostgreSQL. Cheap to clone.
+#[derive(Clone)]
+pub enum Database {
+    /// Embedded: one writer, several readers on one file in write-ahead mode, durable at every commit.
+    Sqlite {
+        /// Connections that only read.
+        readers: SqlitePool,
+        /// The one connection that writes.
+        writer: SqlitePool,
+        /// Held while a server runs on the file; dropped last.
+        lock: Option<Arc<File>>,
+    },
+    /// PostgreSQL 15 or later, shared by any number of nodes.
+    Postgres(PgPool),
+}
+
+/// Why a database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another server runs on the same folder.
+    #[error("another fieldpool server is running on {0}; stop it first, or give this one its own --data folder (several servers at once need --database-url with PostgreSQL)")]
+    AlreadyRunning(PathBuf),
+    /// The folder cannot be made or written.
+    #[error("cannot use the folder {path}: {source}; give a folder this user may write with --data")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The database refused.
+    #[error("cannot open the database: {0}")]
+    Database(#[from] StorageError),
+    /// The schema could not be brought up to date.
+    #[error("cannot bring the database up to date: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+}
+
+impl Database {
+    /// Opens (and makes, and migrates) the embedded database in a folder.
+    ///
+    /// `exclusive` is for a server: a second one on the same folder is refused. Commands such as `admin` and
+    /// `import` pass `false` and work beside a running server.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open_sqlite(folder: &Path, exclusive: bool) -> Result<Self, OpenError> {
+        let unusable = |source| OpenError::Folder { path: folder.to_path_buf(), source };
+        std::fs::create_dir_all(folder).map_err(unusable)?;
+        let lock = if exclusive { Some(lock_folder(folder)?) } else { None };
+        let options = SqliteConnectOptions::new()
+            .filename(folder.join("fieldpool.sqlite"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // Acknowledged means durable: FULL syncs the log at every commit.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("cache_size", format!("-{SQLITE_CACHE_KIB}"))
+            .pragma("temp_store", "memory")
+            .statement_cache_capacity(STATEMENT_CACHE);
+        // The writer opens first: it makes the file and turns write-ahead mode on.
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await?;
+        migrate::run_sqlite(&writer).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(SQLITE_READERS)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await?;
+        Ok(Self::Sqlite { readers, writer, lock })
+    }
+
+    /// Opens (and migrates) a PostgreSQL database by its URL.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open_postgres(url: &str) -> Result<Self, OpenError> {
+        let options = PgConnectOptions::from_str(url)?.statement_cache_capacity(STATEMENT_CACHE);
+        let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).connect_with(options).await?;
+        migrate::run_postgres(&pool).await?;
+        Ok(Self::Postgres(pool))
+    }
+
+    /// Begins a transaction that writes. On the embedded database it waits for the one writer.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub async fn write(&self) -> Result<Tx, StorageError> {
+        match self {
+            Self::Sqlite { writer, .. } => Ok(Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
+            Self::Postgres(pool) => Ok(Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?)),
+        }
+    }
+
+    /// Begins a transaction that reads one snapshot and waits for no writer.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub async fn read(&self) -> Result<Tx, StorageError> {
+        match self {
+            Self::Sqlite { readers, .. } => Ok(Tx::Sqlite(readers.begin().await?)),
+            Self::Postgres(pool) => Ok(Tx::Postgres(
+                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
+            )),
+        }
+    }
+
+    /// `sqlite` or `postgres`, for reports.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Closes every connection, after those in use come back; on SQLite the log is folded into the file.
+    pub async fn close(self) {
+        match self {
+            Self::Sqlite { readers, writer, lock } => {
+                readers.close().await;
+                writer.close().await;
+                drop(lock);
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+fn lock_folder(folder: &Path) -> Result<Arc<File>, OpenError> {
+    let unusable = |source| OpenError::Folder { path: folder.to_path_buf(), source };
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join("server.lock"))
+        .map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Arc::new(file)),
+        Err(TryLockError::WouldBlock) => Err(OpenError::AlreadyRunning(folder.to_path_buf())),
+        Err(TryLockError::Error(source)) => Err(unusable(source)),
+    }
+}
+
+/// A transaction on either database. Dropped without [`Tx::commit`] it is rolled back.
+pub enum Tx {
+    /// On the embedded database.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// On PostgreSQL.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Tx {
+    /// Makes what was written durable and visible.
+    ///
+    /// # Errors
+    /// The driver's; the outcome is then unknown and is settled by the ids of what was written.
+    pub async fn commit(self) -> Result<(), StorageError> {
+        match self {
+            Self::Sqlite(transaction) => transaction.commit().await,
+            Self::Postgres(transaction) => transaction.commit().await,
+        }
+    }
+
+    /// Undoes what was written.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub async fn rollback(self) -> Result<(), StorageError> {
+        match self {
+            Self::Sqlite(transaction) => transaction.rollback().await,
+            Self::Postgres(transaction) => transaction.rollback().await,
+        }
+    }
+}

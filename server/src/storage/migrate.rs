@@ -1,0 +1,38 @@
+//! Brings the schema up to date at start: one runner at a time, each migration in one transaction.
+
+use std::borrow::Cow;
+
+use sqlx::{
+    PgPool, SqlSafeStr, SqlStr, SqlitePool,
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
+};
+
+/// Replaced on SQLite, a comment on PostgreSQL: rows are kept in the order of the primary key there.
+const CLUSTERED_MARK: &str = "/* sqlite: WITHOUT ROWID */";
+
+const FIRST: &str = include_str!("../../../migrations/0001_first.sql");
+const SEARCH_SQLITE: &str = include_str!("../../../migrations/0002_search.sqlite.sql");
+const SEARCH_POSTGRES: &str = include_str!("../../../migrations/0002_search.postgres.sql");
+
+pub(super) async fn run_sqlite(pool: &SqlitePool) -> Result<(), MigrateError> {
+    migrator([(1, "first", FIRST), (2, "search", SEARCH_SQLITE)], true).run(pool).await
+}
+
+pub(super) async fn run_postgres(pool: &PgPool) -> Result<(), MigrateError> {
+    migrator([(1, "first", FIRST), (2, "search", SEARCH_POSTGRES)], false).run(pool).await
+}
+
+fn migrator<const N: usize>(migrations: [(i64, &'static str, &'static str); N], sqlite: bool) -> Migrator {
+    let migrations = migrations
+        .into_iter()
+        .map(|(version, name, text)| {
+            let text: SqlStr = if sqlite {
+                sqlx::AssertSqlSafe(text.replace(CLUSTERED_MARK, "WITHOUT ROWID")).into_sql_str()
+            } else {
+                text.into_sql_str()
+            };
+            Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, text, false)
+        })
+        .collect::<Vec<_>>();
+    Migrator { migrations: Cow::Owned(migrations), ..Migrator::DEFAULT }
+}
