@@ -1,0 +1,434 @@
+//! The shape of the code, as `docs/ARCHITECTURE.md` draws it, read from the sources themselves.
+//!
+//! These tests read `use` lines, paths and manifests; they compile nothing and know nothing about behaviour. A rule
+//! that turns out to be wrong is changed there and in the picture together, with the reason written down.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A file longer than this is several rooms without doors. Longer ones need an entry in [`LONG_FILES`].
+const FILE_LINES_MAX: usize = 600;
+
+/// Files that may be longer, each with the reason.
+const LONG_FILES: &[(&str, &str)] = &[];
+
+/// Folders that hold no sources of the project: version control, what the build makes, what a server keeps.
+const SKIPPED_FOLDERS: &[&str] = &[".git", "target", "node_modules"];
+
+#[test]
+fn the_core_has_no_io_no_runtime_and_no_randomness() {
+    let forbidden = [
+        "tokio",
+        "sqlx",
+        "rusqlite",
+        "reqwest",
+        "ureq",
+        "hyper",
+        "axum",
+        "rand",
+        "getrandom",
+        "server",
+        "mobile-ffi",
+    ];
+    let manifest = read("sync-core/Cargo.toml");
+    let dependencies = dependencies(&manifest);
+    assert!(
+        dependencies.contains(&"automerge".to_owned()),
+        "the manifest was not understood: {dependencies:?}"
+    );
+    let found: Vec<_> = dependencies
+        .iter()
+        .filter(|name| forbidden.contains(&name.as_str()))
+        .collect();
+    assert!(
+        found.is_empty(),
+        "sync-core depends on {found:?}; pass what it needs as an argument instead"
+    );
+}
+
+#[test]
+fn the_core_touches_no_file_socket_process_or_environment() {
+    refuse_paths(
+        &sources("sync-core/src"),
+        &["std::fs", "std::net", "std::env", "std::process"],
+        "sync-core has no IO; let the server or the phone do it and hand in the result",
+    );
+}
+
+#[test]
+fn sql_of_the_server_stands_in_its_storage_only() {
+    let others: Vec<_> = sources("server/src")
+        .into_iter()
+        .filter(|file| !file.is_below("server/src/storage"))
+        .collect();
+    let mut found = Vec::new();
+    for file in &others {
+        for (number, line) in file.code_lines() {
+            if is_sql(line) || line.contains("sqlx::query") || line.contains("sqlx::raw_sql") {
+                found.push(format!("{}:{number}: {}", file.path, line.trim()));
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "SQL belongs below server/src/storage:\n{}",
+        found.join("\n")
+    );
+}
+
+#[test]
+fn sql_of_the_phone_stands_in_its_store_only() {
+    let mut found = Vec::new();
+    for file in sources("mobile-ffi/src")
+        .iter()
+        .filter(|file| !file.is_below("mobile-ffi/src/store"))
+    {
+        for (number, line) in file.code_lines() {
+            if is_sql(line) {
+                found.push(format!("{}:{number}: {}", file.path, line.trim()));
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "SQL belongs below mobile-ffi/src/store:\n{}",
+        found.join("\n")
+    );
+}
+
+#[test]
+fn storage_knows_no_http() {
+    let storage: Vec<_> = sources("server/src")
+        .into_iter()
+        .filter(|file| file.is_below("server/src/storage"))
+        .collect();
+    refuse_paths(
+        &storage,
+        &["crate::http", "crate::actions", "axum", "hyper"],
+        "storage is called by actions and knows nobody above it",
+    );
+}
+
+#[test]
+fn actions_know_neither_http_nor_sql() {
+    let actions: Vec<_> = sources("server/src")
+        .into_iter()
+        .filter(|file| file.is_below("server/src/actions"))
+        .collect();
+    refuse_paths(
+        &actions,
+        &[
+            "crate::http",
+            "axum",
+            "hyper",
+            "sqlx::query",
+            "sqlx::query_as",
+            "sqlx::query_scalar",
+        ],
+        "an action takes checked values and calls storage functions; HTTP is above it, SQL below",
+    );
+}
+
+#[test]
+fn http_knows_no_sql() {
+    let http: Vec<_> = sources("server/src")
+        .into_iter()
+        .filter(|file| file.is_below("server/src/http"))
+        .collect();
+    refuse_paths(
+        &http,
+        &["sqlx", "rusqlite"],
+        "a route calls one action; the action calls storage",
+    );
+}
+
+#[test]
+fn only_rep_bench_and_demo_drive_the_phone_from_the_server_crate() {
+    let allowed = ["server/src/rep", "server/src/bench", "server/src/demo"];
+    let others: Vec<_> = sources("server/src")
+        .into_iter()
+        .filter(|file| !allowed.iter().any(|folder| file.is_below(folder)))
+        .collect();
+    refuse_paths(&others, &["mobile_ffi"], "the server itself does not know the phone");
+}
+
+#[test]
+fn modules_stand_beside_their_folders() {
+    let found: Vec<_> = all_files()
+        .into_iter()
+        .filter(|path| path.ends_with("/mod.rs"))
+        .collect();
+    assert!(
+        found.is_empty(),
+        "name the file after its folder (sync.rs beside sync/), not mod.rs: {found:?}"
+    );
+}
+
+#[test]
+fn panics_unwind_in_every_profile() {
+    for path in all_files().into_iter().filter(|path| path.ends_with("Cargo.toml")) {
+        for line in read(&path).lines() {
+            let words: String = line.split('#').next().unwrap_or_default().split_whitespace().collect();
+            assert!(
+                !words.contains("panic=\"abort\""),
+                "{path}: the airlock contains panics, so they must unwind"
+            );
+        }
+    }
+}
+
+#[test]
+fn files_are_short_enough_to_be_read_in_one_go() {
+    let mut too_long = Vec::new();
+    for path in all_files().into_iter().filter(|path| path.ends_with(".rs")) {
+        let lines = read(&path).lines().count();
+        let listed = LONG_FILES.iter().any(|(long, _)| *long == path);
+        if lines > FILE_LINES_MAX && !listed {
+            too_long.push(format!("{path}: {lines} lines"));
+        }
+        assert!(
+            !listed || lines > FILE_LINES_MAX,
+            "{path} is short again: take it off the list of long files"
+        );
+    }
+    assert!(
+        too_long.is_empty(),
+        "more than {FILE_LINES_MAX} lines; split by what they do:\n{}",
+        too_long.join("\n")
+    );
+    for (path, reason) in LONG_FILES {
+        assert!(
+            root().join(path).is_file(),
+            "{path} is on the list of long files but does not exist"
+        );
+        assert!(
+            !reason.is_empty(),
+            "{path} is on the list of long files without a reason"
+        );
+    }
+}
+
+#[test]
+fn the_repository_names_no_place_of_the_machine_it_was_written_on() {
+    // Put together here so that this file does not contain them.
+    let forbidden = [["/wo", "rk/"].concat(), ["shared/", "design"].concat()];
+    let mut found = Vec::new();
+    for path in all_files() {
+        let Ok(text) = fs::read_to_string(root().join(&path)) else {
+            continue;
+        };
+        for (index, line) in text.lines().enumerate() {
+            if forbidden.iter().any(|words| line.contains(words.as_str())) {
+                found.push(format!("{path}:{}", index + 1));
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "paths of one machine mean nothing to others: {found:?}"
+    );
+}
+
+#[test]
+fn a_grouped_use_is_read_as_the_paths_it_stands_for() {
+    let file = Source {
+        path: "example.rs".to_owned(),
+        text:
+            "use crate::{\n    actions::{claim, release as let_go},\n    http, // not storage\n};\nuse axum::Router;\n"
+                .to_owned(),
+    };
+    let paths = [
+        "crate::actions::claim",
+        "crate::actions::release",
+        "crate::http",
+        "axum::Router",
+    ];
+    assert_eq!(file.used_paths(), paths);
+}
+
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// Whether this is the module `module` (a path without `.rs`) or a file in its folder.
+    fn is_below(&self, module: &str) -> bool {
+        self.path
+            .strip_prefix(module)
+            .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+    }
+
+    /// Lines with their numbers, without those that are comments.
+    fn code_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.text
+            .lines()
+            .enumerate()
+            .map(|(index, line)| (index + 1, line))
+            .filter(|(_, line)| !is_comment(line))
+    }
+
+    /// Every path that a `use` brings in, groups written out.
+    fn used_paths(&self) -> Vec<String> {
+        let mut paths = Vec::new();
+        let mut statement = String::new();
+        for (_, line) in self.code_lines() {
+            let line = line.split(" //").next().unwrap_or_default().trim();
+            let opens = line.starts_with("use ") || (line.starts_with("pub") && line.contains(" use "));
+            if statement.is_empty() && !opens {
+                continue;
+            }
+            statement.push(' ');
+            statement.push_str(line);
+            if let Some((whole, _)) = statement.split_once(';') {
+                let path = whole.split_once("use ").map(|(_, path)| path).unwrap_or_default();
+                expand("", path.trim(), &mut paths);
+                statement.clear();
+            }
+        }
+        paths
+    }
+
+    /// Where `path` is used or written out, as lines of text.
+    fn mentions(&self, path: &str) -> Vec<String> {
+        let mut found: Vec<_> = self
+            .used_paths()
+            .into_iter()
+            .filter(|used| used == path || used.starts_with(&format!("{path}::")))
+            .map(|used| format!("{}: use {used}", self.path))
+            .collect();
+        for (number, line) in self.code_lines() {
+            if !line.trim_start().starts_with("use ") && has_path(line, path) {
+                found.push(format!("{}:{number}: {}", self.path, line.trim()));
+            }
+        }
+        found
+    }
+}
+
+fn refuse_paths(files: &[Source], paths: &[&str], reason: &str) {
+    let found: Vec<_> = files
+        .iter()
+        .flat_map(|file| paths.iter().flat_map(|path| file.mentions(path)))
+        .collect();
+    assert!(found.is_empty(), "{reason}:\n{}", found.join("\n"));
+}
+
+/// `a::{b, c::{d}}` as `a::b` and `a::c::d`.
+fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
+    let Some((head, rest)) = tree.split_once('{') else {
+        let name = tree.split(" as ").next().unwrap_or_default().trim();
+        if !name.is_empty() {
+            paths.push(format!("{prefix}{name}"));
+        }
+        return;
+    };
+    let inner = rest.rsplit_once('}').map_or(rest, |(inner, _)| inner);
+    let prefix = format!("{prefix}{}", head.trim());
+    let mut depth = 0_usize;
+    let mut from = 0;
+    for (index, letter) in inner.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                expand(&prefix, inner[from..index].trim(), paths);
+                from = index + 1;
+            }
+            _ => {}
+        }
+    }
+    expand(&prefix, inner[from..].trim(), paths);
+}
+
+/// Whether `line` writes `path` out: as a whole word, followed by `::`.
+fn has_path(line: &str, path: &str) -> bool {
+    let full = format!("{path}::");
+    line.match_indices(&full).any(|(at, _)| {
+        line[..at]
+            .chars()
+            .next_back()
+            .is_none_or(|before| !before.is_alphanumeric() && before != '_' && before != ':')
+    })
+}
+
+/// Statements are written in capitals everywhere, prose is not.
+fn is_sql(line: &str) -> bool {
+    ["SELECT ", "INSERT INTO ", "DELETE FROM ", "CREATE TABLE "]
+        .iter()
+        .any(|words| line.contains(words))
+        || (line.contains("UPDATE ") && line.contains(" SET "))
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with("//")
+}
+
+/// Names in the `[dependencies]` section of a manifest.
+fn dependencies(manifest: &str) -> Vec<String> {
+    manifest
+        .lines()
+        .skip_while(|line| line.trim() != "[dependencies]")
+        .skip(1)
+        .take_while(|line| !line.trim_start().starts_with('['))
+        .filter_map(|line| line.split(['=', '.']).next())
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty() && !name.starts_with('#'))
+        .collect()
+}
+
+fn sources(folder: &str) -> Vec<Source> {
+    let prefix = format!("{folder}/");
+    let files: Vec<_> = all_files()
+        .into_iter()
+        .filter(|path| path.starts_with(&prefix) && path.ends_with(".rs"))
+        .map(|path| Source {
+            text: read(&path),
+            path,
+        })
+        .collect();
+    assert!(!files.is_empty(), "no sources in {folder}: has it moved?");
+    files
+}
+
+/// Every file of the repository by its path from the top, sorted.
+fn all_files() -> Vec<String> {
+    let mut files = Vec::new();
+    collect(&root(), &mut files);
+    files.sort();
+    files
+}
+
+fn collect(folder: &Path, files: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).expect("a folder of the repository can be read") {
+        let path = entry.expect("a folder of the repository can be read").path();
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        if SKIPPED_FOLDERS.contains(&name.as_str()) {
+            continue;
+        }
+        // A server started with the README's command keeps its data in ./data.
+        let is_server_data = name == "data" && path.parent() == Some(root().as_path());
+        if path.is_dir() && !is_server_data {
+            collect(&path, files);
+        } else if path.is_file() {
+            let relative = path.strip_prefix(root()).expect("found below the root");
+            files.push(relative.to_string_lossy().replace('\\', "/"));
+        }
+    }
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests' crate lies in the repository")
+        .to_owned()
+}
