@@ -5,4 +5,5 @@
 
 pub mod document;
 pub mod ids;
+pub mod projection;
 pub mod time;
