@@ -7,3 +7,4 @@ pub mod document;
 pub mod ids;
 pub mod projection;
 pub mod time;
+pub mod visibility;
