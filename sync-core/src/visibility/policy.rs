@@ -69,6 +69,15 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The default table, with or without reading in the team.
+    #[must_use]
+    pub fn with_team_read(team_read: bool) -> Self {
+        Self {
+            team_read,
+            ..Self::default()
+        }
+    }
+
     /// What a relation gives in a class.
     #[must_use]
     pub const fn cell(&self, relation: Relation, class: Class) -> Cell {
