@@ -17,15 +17,10 @@ mod scope;
 mod viewer;
 
 pub use membership::{
-    CustomerFacts, Memberships, ViewerScope, customer_scopes, document_scopes, relations,
-    viewer_scopes,
+    CustomerFacts, Memberships, ViewerScope, customer_scopes, document_scopes, relations, viewer_scopes,
 };
 pub use policy::{Cell, Policy};
 pub use relation::{Relation, RelationSet, UnknownRelation};
-pub use rights::{
-    ClassRights, DocumentFacts, Rights, Target, access, class_rights, document_access,
-};
-pub use scope::{
-    FEED_KEY_LEN, InvalidScope, SCOPE_LEN, Scope, View, document_feeds, feed_key, feeds_of,
-};
+pub use rights::{ClassRights, DocumentFacts, Rights, Target, access, class_rights, document_access};
+pub use scope::{FEED_KEY_LEN, InvalidScope, SCOPE_LEN, Scope, View, document_feeds, feed_key, feeds_of};
 pub use viewer::{Role, UnknownRole, UnknownUserState, UserState, Viewer, may_read};

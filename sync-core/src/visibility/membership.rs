@@ -7,9 +7,7 @@ use crate::{
     ids::{OrgId, PoolId, TeamId, UserId},
 };
 
-use super::{
-    FEED_KEY_LEN, Policy, Relation, RelationSet, Role, Scope, UserState, View, Viewer, feed_key,
-};
+use super::{FEED_KEY_LEN, Policy, Relation, RelationSet, Role, Scope, UserState, View, Viewer, feed_key};
 
 /// Where a person belongs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -37,12 +35,7 @@ impl ViewerScope {
     pub const fn view(&self, role: Role) -> View {
         match (self.relation, self.scope) {
             (Some(Relation::Team | Relation::Pool), _) => View::Card,
-            (
-                Some(
-                    Relation::Manager | Relation::BackOffice | Relation::Admin | Relation::Auditor,
-                ),
-                _,
-            ) => View::All,
+            (Some(Relation::Manager | Relation::BackOffice | Relation::Admin | Relation::Auditor), _) => View::All,
             (Some(_), _) | (None, Scope::Own(_)) => View::Working,
             (None, _) => match role {
                 Role::Rep => View::Card,
@@ -74,12 +67,7 @@ impl ViewerScope {
 /// Somebody who is leaving keeps them, since what his devices hand in is judged by them; [`super::may_read`] says
 /// that nothing is delivered to him.
 #[must_use]
-pub fn viewer_scopes(
-    viewer: Viewer,
-    org: OrgId,
-    places: &Memberships,
-    policy: &Policy,
-) -> Vec<ViewerScope> {
+pub fn viewer_scopes(viewer: Viewer, org: OrgId, places: &Memberships, policy: &Policy) -> Vec<ViewerScope> {
     let Viewer { user, role, state } = viewer;
     if state == UserState::Disabled {
         return Vec::new();
@@ -95,10 +83,7 @@ pub fn viewer_scopes(
     push(Scope::Book(user), Some(Relation::Owner));
     push(Scope::Cover(user), Some(Relation::Cover));
     push(Scope::Responsible(user), Some(Relation::Responsible));
-    push(
-        Scope::ResponsibleDone(user),
-        Some(Relation::ResponsibleDone),
-    );
+    push(Scope::ResponsibleDone(user), Some(Relation::ResponsibleDone));
     if role != Role::Auditor {
         push(Scope::Own(user), None);
     }
@@ -115,11 +100,7 @@ pub fn viewer_scopes(
     {
         push(
             Scope::Pool(pool),
-            Some(if is_admin {
-                Relation::PoolAdmin
-            } else {
-                Relation::Pool
-            }),
+            Some(if is_admin { Relation::PoolAdmin } else { Relation::Pool }),
         );
     }
     for &team in &places.managed_teams {
@@ -172,12 +153,7 @@ pub fn customer_scopes(customer: &CustomerFacts, org: OrgId) -> Vec<Scope> {
 /// without reading the rest of it, and of whoever is responsible for it by name (an empty responsible is the owner,
 /// who has it in his book). `is_done` tells whether nothing is left to do in it.
 #[must_use]
-pub fn document_scopes(
-    kind: Kind,
-    author: UserId,
-    responsible: Option<UserId>,
-    is_done: bool,
-) -> Vec<Scope> {
+pub fn document_scopes(kind: Kind, author: UserId, responsible: Option<UserId>, is_done: bool) -> Vec<Scope> {
     let mut scopes = Vec::new();
     if kind.class() == Class::Activity {
         scopes.push(Scope::Own(author));

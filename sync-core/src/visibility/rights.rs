@@ -227,9 +227,8 @@ pub fn class_rights(viewer: Viewer, relations: RelationSet, policy: &Policy) -> 
     if viewer.state == UserState::Disabled {
         return ClassRights::NONE;
     }
-    let counts = |relation: &Relation| {
-        viewer.role.may_have(*relation) && (policy.team_read || *relation != Relation::Team)
-    };
+    let counts =
+        |relation: &Relation| viewer.role.may_have(*relation) && (policy.team_read || *relation != Relation::Team);
     let mut rights = ClassRights::NONE;
     for relation in relations.iter().filter(counts) {
         for kind in Kind::ALL {

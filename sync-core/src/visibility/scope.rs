@@ -116,9 +116,7 @@ impl Scope {
     /// The views whose feeds a customer in this scope has.
     const fn views(self) -> &'static [View] {
         match self {
-            Self::Book(_) | Self::Collab(_) | Self::CollabRead(_) | Self::Cover(_) => {
-                &[View::Working]
-            }
+            Self::Book(_) | Self::Collab(_) | Self::CollabRead(_) | Self::Cover(_) => &[View::Working],
             Self::Responsible(_) | Self::ResponsibleDone(_) => &[View::Working],
             Self::Team(_) => &[View::Card, View::All],
             Self::Pool(_) => &[View::Card, View::Working],
@@ -198,10 +196,7 @@ pub fn feeds_of(customer_scopes: &[Scope], kind: Kind) -> Vec<[u8; FEED_KEY_LEN]
             Scope::ResponsibleDone(_) => kind == Kind::Card,
             _ => true,
         };
-        let views = scope
-            .views()
-            .iter()
-            .filter(|view| concerned && view.sees(kind.class()));
+        let views = scope.views().iter().filter(|view| concerned && view.sees(kind.class()));
         feeds.extend(views.map(|view| feed_key(*scope, *view)));
     }
     feeds

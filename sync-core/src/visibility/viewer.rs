@@ -53,10 +53,7 @@ impl Role {
     /// Whether a customer may be his, or his pool's.
     #[must_use]
     pub const fn may_own(self) -> bool {
-        matches!(
-            self,
-            Self::Rep | Self::Manager | Self::BackOffice | Self::Admin
-        )
+        matches!(self, Self::Rep | Self::Manager | Self::BackOffice | Self::Admin)
     }
 
     /// What he is to every customer of the organisation, by his role alone.
