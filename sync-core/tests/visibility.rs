@@ -293,6 +293,10 @@ fn names_are_stable_and_read_back() {
         assert_eq!(Relation::from_storage_name(stored), Ok(relation));
         assert!(Relation::ALL[..index].iter().all(|earlier| *earlier < relation));
     }
+    for held in scopes_of(Role::Manager) {
+        assert_eq!(ViewerScope::from_stored(held.scope, held.stored_relation()), Ok(held));
+    }
+    assert!(ViewerScope::from_stored(Scope::Org(ORG), "").is_err());
     assert_eq!(Relation::CollaboratorRead.to_string(), "collaborator");
     assert_eq!(Scope::Responsible(ME).to_string(), format!("resp:{ME}"));
 }

@@ -7,7 +7,9 @@ use crate::{
     ids::{OrgId, PoolId, TeamId, UserId},
 };
 
-use super::{FEED_KEY_LEN, Policy, Relation, RelationSet, Role, Scope, UserState, View, Viewer, feed_key};
+use super::{
+    FEED_KEY_LEN, Policy, Relation, RelationSet, Role, Scope, UnknownRelation, UserState, View, Viewer, feed_key,
+};
 
 /// Where a person belongs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -29,7 +31,28 @@ pub struct ViewerScope {
     pub relation: Option<Relation>,
 }
 
+/// The word in tables for a scope that grants nothing.
+const NO_RELATION: &str = "none";
+
 impl ViewerScope {
+    /// The word for the relation in tables.
+    #[must_use]
+    pub fn stored_relation(&self) -> &'static str {
+        self.relation.map_or(NO_RELATION, Relation::storage_name)
+    }
+
+    /// From a scope and the word for its relation in tables.
+    ///
+    /// # Errors
+    /// [`UnknownRelation`] for a word that is no relation; the row is then left out, as it grants nothing.
+    pub fn from_stored(scope: Scope, relation: &str) -> Result<Self, UnknownRelation> {
+        let relation = match relation {
+            NO_RELATION => None,
+            word => Some(Relation::from_storage_name(word)?),
+        };
+        Ok(Self { scope, relation })
+    }
+
     /// How much of its customers he sees.
     #[must_use]
     pub const fn view(&self, role: Role) -> View {
