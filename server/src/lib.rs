@@ -1,5 +1,15 @@
 //! Fieldpool's server: sync endpoint, JSON API, commands.
 
+pub mod actions;
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod config;
 pub mod export;
+pub mod http;
 pub mod import;
+pub mod seam;
 pub mod storage;
+pub mod telemetry;
+#[doc(hidden)]
+pub mod testing;

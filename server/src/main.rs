@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The `fieldpool` binary. Everything it does lies in the library, where tests reach it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    server::cli::run()
+}

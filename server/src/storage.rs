@@ -5,6 +5,7 @@
 //! the time as an argument. Every function runs in the tests on both databases.
 
 mod database;
+pub mod keys;
 mod migrate;
 
 pub use database::{Database, OpenError, Tx};
@@ -16,7 +17,6 @@ pub type StorageError = sqlx::Error;
 ///
 /// `on!(tx, |connection| sqlx::query("…").bind(x).execute(connection).await)`: the body is compiled once for each
 /// driver, so everything it binds and decodes must exist on both.
-#[allow(unused_macros)]
 macro_rules! on {
     ($tx:expr, |$connection:ident| $body:expr) => {
         match $tx {
@@ -31,5 +31,4 @@ macro_rules! on {
         }
     };
 }
-#[allow(unused_imports, reason = "used as soon as the first table group lands")]
 pub(crate) use on;

@@ -47,7 +47,9 @@ pub enum Database {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another server runs on the same folder.
-    #[error("another fieldpool server is running on {0}; stop it first, or give this one its own --data folder (several servers at once need --database-url with PostgreSQL)")]
+    #[error(
+        "another fieldpool server is running on {0}; stop it first, or give this one its own --data folder (several servers at once need --database-url with PostgreSQL)"
+    )]
     AlreadyRunning(PathBuf),
     /// The folder cannot be made or written.
     #[error("cannot use the folder {path}: {source}; give a folder this user may write with --data")]
@@ -74,7 +76,10 @@ impl Database {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open_sqlite(folder: &Path, exclusive: bool) -> Result<Self, OpenError> {
-        let unusable = |source| OpenError::Folder { path: folder.to_path_buf(), source };
+        let unusable = |source| OpenError::Folder {
+            path: folder.to_path_buf(),
+            source,
+        };
         std::fs::create_dir_all(folder).map_err(unusable)?;
         let lock = if exclusive { Some(lock_folder(folder)?) } else { None };
         let options = SqliteConnectOptions::new()
@@ -111,7 +116,10 @@ impl Database {
     /// See [`OpenError`].
     pub async fn open_postgres(url: &str) -> Result<Self, OpenError> {
         let options = PgConnectOptions::from_str(url)?.statement_cache_capacity(STATEMENT_CACHE);
-        let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).connect_with(options).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS)
+            .connect_with(options)
+            .await?;
         migrate::run_postgres(&pool).await?;
         Ok(Self::Postgres(pool))
     }
@@ -123,7 +131,9 @@ impl Database {
     pub async fn write(&self) -> Result<Tx, StorageError> {
         match self {
             Self::Sqlite { writer, .. } => Ok(Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
-            Self::Postgres(pool) => Ok(Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?)),
+            Self::Postgres(pool) => Ok(Tx::Postgres(
+                pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?,
+            )),
         }
     }
 
@@ -135,8 +145,20 @@ impl Database {
         match self {
             Self::Sqlite { readers, .. } => Ok(Tx::Sqlite(readers.begin().await?)),
             Self::Postgres(pool) => Ok(Tx::Postgres(
-                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
+                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                    .await?,
             )),
+        }
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub async fn check(&self) -> Result<(), StorageError> {
+        match self {
+            Self::Sqlite { readers, .. } => sqlx::query("SELECT 1").execute(readers).await.map(|_| ()),
+            Self::Postgres(pool) => sqlx::query("SELECT 1").execute(pool).await.map(|_| ()),
         }
     }
 
@@ -163,7 +185,10 @@ impl Database {
 }
 
 fn lock_folder(folder: &Path) -> Result<Arc<File>, OpenError> {
-    let unusable = |source| OpenError::Folder { path: folder.to_path_buf(), source };
+    let unusable = |source| OpenError::Folder {
+        path: folder.to_path_buf(),
+        source,
+    };
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)

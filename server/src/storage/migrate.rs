@@ -15,11 +15,15 @@ const SEARCH_SQLITE: &str = include_str!("../../../migrations/0002_search.sqlite
 const SEARCH_POSTGRES: &str = include_str!("../../../migrations/0002_search.postgres.sql");
 
 pub(super) async fn run_sqlite(pool: &SqlitePool) -> Result<(), MigrateError> {
-    migrator([(1, "first", FIRST), (2, "search", SEARCH_SQLITE)], true).run(pool).await
+    migrator([(1, "first", FIRST), (2, "search", SEARCH_SQLITE)], true)
+        .run(pool)
+        .await
 }
 
 pub(super) async fn run_postgres(pool: &PgPool) -> Result<(), MigrateError> {
-    migrator([(1, "first", FIRST), (2, "search", SEARCH_POSTGRES)], false).run(pool).await
+    migrator([(1, "first", FIRST), (2, "search", SEARCH_POSTGRES)], false)
+        .run(pool)
+        .await
 }
 
 fn migrator<const N: usize>(migrations: [(i64, &'static str, &'static str); N], sqlite: bool) -> Migrator {
@@ -34,5 +38,8 @@ fn migrator<const N: usize>(migrations: [(i64, &'static str, &'static str); N], 
             Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, text, false)
         })
         .collect::<Vec<_>>();
-    Migrator { migrations: Cow::Owned(migrations), ..Migrator::DEFAULT }
+    Migrator {
+        migrations: Cow::Owned(migrations),
+        ..Migrator::DEFAULT
+    }
 }

@@ -1,0 +1,43 @@
+//! What every part of a running server shares.
+
+use std::sync::Arc;
+
+use crate::{
+    auth::{Keys, KeysError, Passwords},
+    config::Config,
+    seam::Seam,
+    storage::Database,
+};
+
+/// Database, clock, keys and limits of one process. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The database.
+    pub database: Database,
+    /// Clock and randomness.
+    pub seam: Seam,
+    /// Secrets for tokens, cursors and challenges.
+    pub keys: Keys,
+    /// Hashing and checking of passwords, a few at a time.
+    pub passwords: Passwords,
+    /// Settings and limits.
+    pub config: Arc<Config>,
+}
+
+impl App {
+    /// Puts the parts together and makes the server's keys if it has none yet.
+    ///
+    /// # Errors
+    /// The database's, or a stored key that is too short to be safe.
+    pub async fn new(database: Database, seam: Seam, config: Config) -> Result<Self, KeysError> {
+        let keys = Keys::load(&database, &seam).await?;
+        let passwords = Passwords::new(seam.clone(), config.password_cost, config.limits.password_checks_max);
+        Ok(Self {
+            database,
+            seam,
+            keys,
+            passwords,
+            config: Arc::new(config),
+        })
+    }
+}

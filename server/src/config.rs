@@ -1,0 +1,66 @@
+//! What an operator may set, and the limits of the front door with their reasons.
+
+use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+
+use crate::auth::PasswordCost;
+
+/// Settings of one server process.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Limits of connections and requests.
+    pub limits: Limits,
+    /// What checking a password costs.
+    pub password_cost: PasswordCost,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8420)),
+            limits: Limits::default(),
+            password_cost: PasswordCost::default(),
+        }
+    }
+}
+
+/// Limits of connections and requests. Limits of the sync protocol stand in `sync_core::protocol`.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Open connections; further ones wait in the kernel's queue. Each costs two file descriptors and some 20 KB.
+    pub connections_max: NonZeroUsize,
+    /// From the first byte of a connection, or from the end of the last request, to the end of the next header: slow
+    /// senders of headers must not hold connections.
+    pub header_read_timeout: Duration,
+    /// All headers of a request: a token is under 1 KB, browsers send some 2 KB.
+    pub header_bytes_max: usize,
+    /// How many headers a request may have.
+    pub headers_max: usize,
+    /// From the header to the beginning of the answer, reading the body included.
+    pub request_timeout: Duration,
+    /// Bodies of JSON requests. Routes that take more say so themselves.
+    pub json_bytes_max: usize,
+    /// Any body whatever, as it is sent: the sync protocol's bound.
+    pub body_bytes_max: usize,
+    /// How long requests in flight may still run after the order to stop.
+    pub shutdown_grace: Duration,
+    /// Passwords checked at the same time: each takes 19 MiB and some 30 ms of a core.
+    pub password_checks_max: NonZeroUsize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: NonZeroUsize::new(10_240).expect("not zero"),
+            header_read_timeout: Duration::from_secs(10),
+            header_bytes_max: 16 * 1024,
+            headers_max: 64,
+            request_timeout: Duration::from_secs(30),
+            json_bytes_max: 256 * 1024,
+            body_bytes_max: 4 * 1024 * 1024,
+            shutdown_grace: Duration::from_secs(10),
+            password_checks_max: NonZeroUsize::new(2).expect("not zero"),
+        }
+    }
+}

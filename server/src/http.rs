@@ -1,0 +1,16 @@
+//! The front door: one route table, what every request passes, and answers in the caller's language.
+//!
+//! Handlers read a request, call one action and write its answer; they decide nothing and know no SQL.
+
+pub mod extract;
+mod health;
+mod layers;
+mod problem;
+mod router;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+pub use problem::Problem;
+pub use router::router;
+pub use serve::{ServeError, Server};

@@ -1,0 +1,355 @@
+//! Errors as `application/problem+json` (RFC 9457): a stable `code`, a sentence that says what to do in English or
+//! Chinese, and the request's id. The only place that knows which refusal is which status.
+
+use axum::{
+    Json,
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    actions::{ActionError, Code, Refusal},
+    storage::StorageError,
+};
+
+/// SQLite's code for a full disk, and PostgreSQL's.
+const DISK_FULL_CODES: [&str; 2] = ["13", "53100"];
+
+/// An error on its way to the caller. As a response it is still without language and request id; the layer that each
+/// request passes gives it both.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    refusal: Refusal,
+    // For the log, never for the caller.
+    cause: Option<String>,
+}
+
+/// The languages of answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Language {
+    English,
+    Chinese,
+}
+
+impl Language {
+    /// From `Accept-Language`: Chinese if it begins with `zh`, else English.
+    pub(super) fn of(header: Option<&HeaderValue>) -> Self {
+        let chinese = header
+            .and_then(|value| value.as_bytes().get(..2))
+            .is_some_and(|start| start.eq_ignore_ascii_case(b"zh"));
+        if chinese { Self::Chinese } else { Self::English }
+    }
+}
+
+impl Problem {
+    pub(super) fn code(&self) -> Code {
+        self.refusal.code
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        words(self.refusal.code).0
+    }
+
+    pub(super) fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// The whole answer.
+    pub(super) fn render(&self, language: Language, request_id: Option<&str>) -> Response {
+        let (status, english, chinese) = words(self.refusal.code);
+        let (title, detail) = match language {
+            Language::English => english,
+            Language::Chinese => chinese,
+        };
+        let mut body = Map::new();
+        body.insert("code".into(), self.refusal.code.as_str().into());
+        body.insert("title".into(), title.into());
+        body.insert("status".into(), status.as_u16().into());
+        body.insert("detail".into(), self.refusal.reason.as_deref().unwrap_or(detail).into());
+        if let Some(request_id) = request_id {
+            body.insert("request_id".into(), request_id.into());
+        }
+        body.extend(self.refusal.extra.clone());
+        let mut response = (status, Json(Value::Object(body))).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some(seconds) = self.refusal.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<Code> for Problem {
+    fn from(code: Code) -> Self {
+        ActionError::refused(code).into()
+    }
+}
+
+impl From<ActionError> for Problem {
+    fn from(error: ActionError) -> Self {
+        match error {
+            ActionError::Refused(refusal) => Self {
+                refusal: *refusal,
+                cause: None,
+            },
+            ActionError::Storage(error) => error.into(),
+            ActionError::Internal(cause) => failure(Code::Internal, cause),
+        }
+    }
+}
+
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Self {
+        // Asked before the text is made: the database's own code is stable, its words are not.
+        let code = error.as_database_error().and_then(|error| error.code());
+        let full = code.is_some_and(|code| DISK_FULL_CODES.contains(&code.as_ref()));
+        failure(if full { Code::StorageFull } else { Code::Internal }, cause_of(&error))
+    }
+}
+
+// A database error's own words may quote values; its code and kind do not.
+fn cause_of(error: &StorageError) -> String {
+    match error.as_database_error() {
+        Some(error) => format!(
+            "database error {} ({:?}){}",
+            error.code().unwrap_or_default(),
+            error.kind(),
+            error.constraint().map(|name| format!(" on {name}")).unwrap_or_default()
+        ),
+        None => error.to_string(),
+    }
+}
+
+fn failure(code: Code, cause: String) -> Problem {
+    match ActionError::refused(code) {
+        ActionError::Refused(refusal) => Problem {
+            refusal: *refusal,
+            cause: Some(cause),
+        },
+        ActionError::Storage(_) | ActionError::Internal(_) => unreachable!("made as a refusal"),
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+type Words = (&'static str, &'static str);
+
+/// Status, then title and advice in English and in Chinese.
+#[expect(clippy::too_many_lines, reason = "a table: one row a code")]
+fn words(code: Code) -> (StatusCode, Words, Words) {
+    match code {
+        Code::InvalidRequest => (
+            StatusCode::BAD_REQUEST,
+            (
+                "Invalid request",
+                "Correct the request: a field is missing, malformed or out of bounds.",
+            ),
+            ("请求无效", "请修正请求:有字段缺失、格式错误或超出范围。"),
+        ),
+        Code::Unauthenticated => (
+            StatusCode::UNAUTHORIZED,
+            (
+                "Not signed in",
+                "Sign in and send the token as \"Authorization: Bearer …\".",
+            ),
+            ("未登录", "请登录,并以“Authorization: Bearer …”发送令牌。"),
+        ),
+        Code::Reauthenticate => (
+            StatusCode::UNAUTHORIZED,
+            (
+                "Session is over",
+                "Sign in again, or prove the device again, to get a new token.",
+            ),
+            ("会话已过期", "请重新登录,或重新验证设备,以获取新令牌。"),
+        ),
+        Code::WrongCredentials => (
+            StatusCode::UNAUTHORIZED,
+            ("Wrong login or password", "Check login and password and try again."),
+            ("账号或密码错误", "请检查账号和密码后重试。"),
+        ),
+        Code::TooManyAttempts => (
+            StatusCode::TOO_MANY_REQUESTS,
+            (
+                "Too many failed attempts",
+                "Wait as long as Retry-After says, then try again.",
+            ),
+            ("失败次数过多", "请按 Retry-After 指示的时间等待后再试。"),
+        ),
+        Code::AccountNotActive => (
+            StatusCode::FORBIDDEN,
+            ("Account is not active", "Ask an administrator to activate the account."),
+            ("账号未启用", "请联系管理员启用账号。"),
+        ),
+        Code::DeviceRevoked => (
+            StatusCode::UNAUTHORIZED,
+            (
+                "Device was revoked",
+                "Ask an administrator, then enrol this device again.",
+            ),
+            ("设备已被撤销", "请联系管理员,然后重新注册此设备。"),
+        ),
+        Code::ProofRefused => (
+            StatusCode::UNAUTHORIZED,
+            (
+                "Device proof refused",
+                "Ask for a new challenge and sign it with the key of this device.",
+            ),
+            ("设备验证失败", "请获取新的质询,并用本设备的密钥签名。"),
+        ),
+        Code::NotPermitted => (
+            StatusCode::FORBIDDEN,
+            (
+                "Not permitted",
+                "Ask somebody whose role allows this, or an administrator for the right.",
+            ),
+            ("没有权限", "请让有权限的人操作,或向管理员申请权限。"),
+        ),
+        Code::NotFound => (
+            StatusCode::NOT_FOUND,
+            ("Not found", "Check the id; it does not exist or is not visible to you."),
+            ("未找到", "请检查编号;它不存在,或您无权查看。"),
+        ),
+        Code::UnknownRoute => (
+            StatusCode::NOT_FOUND,
+            (
+                "No such address",
+                "Check the path; /api/v1/openapi.json lists what there is.",
+            ),
+            ("地址不存在", "请检查路径;/api/v1/openapi.json 列出了全部接口。"),
+        ),
+        Code::MethodNotAllowed => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            ("Method not allowed", "Use one of the methods in the Allow header."),
+            ("不支持的方法", "请使用 Allow 头中列出的方法。"),
+        ),
+        Code::AlreadyExists => (
+            StatusCode::CONFLICT,
+            (
+                "Already exists",
+                "Choose another name or id, or change the existing one.",
+            ),
+            ("已存在", "请换一个名称或编号,或修改已有的记录。"),
+        ),
+        Code::Conflict => (
+            StatusCode::CONFLICT,
+            ("Changed meanwhile", "Read it again and repeat the change."),
+            ("已被他人修改", "请重新读取后再修改。"),
+        ),
+        Code::AlreadyClaimed => (
+            StatusCode::CONFLICT,
+            (
+                "Already claimed",
+                "Choose another customer, or ask the owner or a manager.",
+            ),
+            ("已被领取", "请选择其他客户,或联系负责人或主管。"),
+        ),
+        Code::ClaimLimit => (
+            StatusCode::CONFLICT,
+            (
+                "Claim limit reached",
+                "Wait until the period is over, or ask a manager.",
+            ),
+            ("已达领取上限", "请等到下一周期,或联系主管。"),
+        ),
+        Code::HoldingCap => (
+            StatusCode::CONFLICT,
+            ("Holding limit reached", "Release a customer first, or ask a manager."),
+            ("已达持有上限", "请先释放一个客户,或联系主管。"),
+        ),
+        Code::CoolingDown => (
+            StatusCode::CONFLICT,
+            (
+                "Released too recently",
+                "Wait until the cooling-down time is over, or ask a manager.",
+            ),
+            ("释放时间太近", "请等冷却期结束,或联系主管。"),
+        ),
+        Code::TooLarge => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            ("Too large", "Send less at once."),
+            ("内容过大", "请减少单次发送的内容。"),
+        ),
+        Code::UnsupportedMediaType => (
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            (
+                "Unsupported type of content",
+                "Send the Content-Type and Content-Encoding that this address takes.",
+            ),
+            (
+                "不支持的内容类型",
+                "请使用该接口支持的 Content-Type 和 Content-Encoding。",
+            ),
+        ),
+        Code::UpgradeRequired => (
+            StatusCode::UPGRADE_REQUIRED,
+            ("Version not supported", "Update the app; nothing unsent is lost by it."),
+            ("版本不受支持", "请升级应用;未发送的内容不会丢失。"),
+        ),
+        Code::TimedOut => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            ("Took too long", "Try again later; repeating is safe."),
+            ("处理超时", "请稍后重试;重复发送是安全的。"),
+        ),
+        Code::Overloaded => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            ("Server is busy", "Wait as long as Retry-After says, then try again."),
+            ("服务器繁忙", "请按 Retry-After 指示的时间等待后再试。"),
+        ),
+        Code::StorageFull => (
+            StatusCode::INSUFFICIENT_STORAGE,
+            (
+                "Server's disk is full",
+                "Tell an administrator; keep the data, it can be sent again later.",
+            ),
+            ("服务器磁盘已满", "请通知管理员;数据请保留,稍后可重新发送。"),
+        ),
+        Code::Internal => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            (
+                "Server error",
+                "Try again later; if it stays, tell an administrator the request id.",
+            ),
+            ("服务器错误", "请稍后重试;若持续出现,请将请求编号告知管理员。"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_has_a_status_of_refusal_and_words_in_both_languages() {
+        for code in Code::ALL {
+            let (status, english, chinese) = words(*code);
+            assert!(status.is_client_error() || status.is_server_error(), "{code:?}");
+            assert!(english.0.is_ascii() && english.1.ends_with('.'), "{code:?}");
+            assert!(!chinese.0.is_ascii() && chinese.1.ends_with('。'), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_says_nothing_of_its_cause() {
+        let problem = Problem::from(ActionError::Internal("row of Li Wei".into()));
+        let response = problem.render(Language::English, Some("r1"));
+        assert_eq!(response.status(), 500);
+        assert!(!format!("{:?}", response.headers()).contains("Li Wei"));
+        assert_eq!(problem.cause(), Some("row of Li Wei"));
+    }
+}

@@ -1,0 +1,154 @@
+//! Accepting connections, with the limits that a framework's own loop does not offer.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, extract::ConnectInfo, extract::Request};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
+
+use super::router;
+use crate::{app::App, config::Limits};
+
+/// How long to wait after the system could not hand over a connection (too many files open, as a rule).
+const ACCEPT_FAILURE_PAUSE: Duration = Duration::from_millis(100);
+/// The smallest read and write buffer hyper takes; answers larger than it are written piece by piece.
+const CONNECTION_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Why the server does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be had.
+    #[error("cannot listen on {address}: {source}; choose another address or port with --listen")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// A server that is bound and not yet serving.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    router: Router,
+    limits: Limits,
+}
+
+impl Server {
+    /// Binds the configured address.
+    ///
+    /// # Errors
+    /// If the address cannot be had.
+    pub async fn bind(app: App) -> Result<Self, ServeError> {
+        let address = app.config.listen;
+        let cannot = |source| ServeError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(cannot)?;
+        let address = listener.local_addr().map_err(cannot)?;
+        let limits = app.config.limits;
+        Ok(Self {
+            listener,
+            address,
+            router: router(app),
+            limits,
+        })
+    }
+
+    /// Where it listens, with the port that was picked for port 0.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` is cancelled, then finishes what is in flight within the grace time.
+    pub async fn run(self, stop: CancellationToken) {
+        let turns = Arc::new(Semaphore::new(self.limits.connections_max.get()));
+        let connections = TaskTracker::new();
+        loop {
+            // The permit first: with all given out, further connections wait in the kernel.
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = accept(&self.listener, &turns) => accepted,
+            };
+            let (stream, peer, permit) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_FAILURE_PAUSE).await;
+                    continue;
+                }
+            };
+            connections.spawn(serve_connection(
+                stream,
+                peer,
+                permit,
+                self.router.clone(),
+                self.limits,
+                stop.clone(),
+            ));
+        }
+        drop(self.listener);
+        connections.close();
+        if tokio::time::timeout(self.limits.shutdown_grace, connections.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                connections = connections.len(),
+                "connections cut at the end of the grace time"
+            );
+        }
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    turns: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = turns.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, permit))
+}
+
+async fn serve_connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    permit: OwnedSemaphorePermit,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    // Answers are small and written at once; waiting for more to send would only delay them.
+    let _ = stream.set_nodelay(true);
+    let service = router.map_request(move |request: Request<hyper::body::Incoming>| {
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_read_timeout)
+        .max_headers(limits.headers_max)
+        .max_header_size(limits.header_bytes_max)
+        .max_buf_size(CONNECTION_BUFFER_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        // A peer that goes away or sends nonsense is no event for the log.
+        _ = connection.as_mut() => {}
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+    drop(permit);
+}
