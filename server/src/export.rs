@@ -3,3 +3,4 @@
 //! Promises that a file opened in a spreadsheet runs nothing: see [`cells`].
 
 pub mod cells;
+pub mod sheets;

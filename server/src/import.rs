@@ -13,6 +13,7 @@ pub mod encoding;
 pub mod fields;
 pub mod limits;
 pub mod mapping;
+pub mod northwind;
 pub mod plan;
 pub mod report;
 pub mod rows;

@@ -35,8 +35,8 @@ pub const LINE_CHARS_MAX: usize = 200;
 pub const ADDRESS_CHARS_MAX: usize = 500;
 /// Characters of a note: the bound of prose in a document.
 pub const TEXT_CHARS_MAX: usize = 10_000;
-/// Characters of one tag.
-pub const TAG_CHARS_MAX: usize = 64;
+/// Characters of one tag, of a stage, a tier and a phone number: the bound of choices in a document.
+pub const WORD_CHARS_MAX: usize = 64;
 /// Tags of one customer in one row.
 pub const TAGS_MAX: usize = 50;
 /// Characters of the key of a custom field.

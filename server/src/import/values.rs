@@ -62,7 +62,8 @@ fn is_allowed(c: char, prose: bool) -> bool {
     match c {
         '\n' | '\r' | '\t' => prose,
         // Overrides of the reading direction make a name look like another one.
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffd}' => false,
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => prose,
+        '\u{fffd}' => false,
         c => !c.is_control(),
     }
 }
@@ -78,7 +79,7 @@ pub fn tags(cell: &str) -> Result<Vec<String>, BadValue> {
         .map(str::trim)
         .filter(|part| !part.is_empty())
     {
-        let tag = text(part, limits::TAG_CHARS_MAX, false)?;
+        let tag = text(part, limits::WORD_CHARS_MAX, false)?;
         if !tags.contains(&tag) {
             tags.push(tag);
         }

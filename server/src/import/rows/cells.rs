@@ -63,6 +63,11 @@ impl<'a> Cells<'a> {
         self.parsed(field, |cell| values::text(cell, limits::LINE_CHARS_MAX, false))
     }
 
+    /// A short one-line text, such as a stage or a phone number.
+    pub(super) fn word(&mut self, field: &str) -> Option<String> {
+        self.parsed(field, |cell| values::text(cell, limits::WORD_CHARS_MAX, false))
+    }
+
     /// A one-line text that must be there.
     pub(super) fn needed(&mut self, field: &str, code: &'static str) -> String {
         if self.raw(field).is_none() {

@@ -216,7 +216,7 @@ impl CustomerRow {
         let contact = ContactFields {
             name: cells.line("contact.name"),
             title: cells.line("contact.title"),
-            phone: cells.line("contact.phone"),
+            phone: cells.word("contact.phone"),
             email: cells.line("contact.email"),
         };
         let (lat, lon) = (
@@ -233,15 +233,15 @@ impl CustomerRow {
             region: cells.line("region"),
             industry: cells.line("industry"),
             source: cells.line("source"),
-            tier: cells.line("tier"),
-            stage: cells.line("stage"),
+            tier: cells.word("tier"),
+            stage: cells.word("stage"),
             tags: cells.parsed("tags", values::tags).unwrap_or_default(),
             address: cells.parsed("address", |cell| values::text(cell, limits::ADDRESS_CHARS_MAX, true)),
             lat,
             lon,
             owner: cells.line("owner"),
             contact: (contact != ContactFields::default()).then_some(contact),
-            tax_number: cells.line("tax_number"),
+            tax_number: cells.word("tax_number"),
             custom: cells.custom(),
         }
     }
@@ -256,7 +256,7 @@ impl ContactRow {
             fields: ContactFields {
                 name: Some(cells.needed("name", "missing_name")),
                 title: cells.line("title"),
-                phone: cells.line("phone"),
+                phone: cells.word("phone"),
                 email: cells.line("email"),
             },
         }
@@ -280,7 +280,7 @@ impl OpportunityRow {
             customer: cells.needed("customer", "missing_customer"),
             external_id,
             title: title.unwrap_or_default(),
-            stage: cells.line("stage"),
+            stage: cells.word("stage"),
             amount_minor: cells.parsed("amount", |cell| values::amount_minor(cell, digits)),
             currency,
             close_date: cells.parsed("close_date", values::date),
