@@ -213,8 +213,6 @@ CREATE TABLE document (
     fields          TEXT    NOT NULL,
     -- JSON array of conflicts; NULL: none.
     conflicts       TEXT,
-    -- A cache: all changes with their hashes (sync_core::document::Snapshot); NULL while there is one change.
-    snapshot        BYTEA,
     erased_at       BIGINT,
     PRIMARY KEY (org_id, document_id)
 ) /* sqlite: WITHOUT ROWID */;

@@ -3,8 +3,10 @@
 //! Pure: no IO, no clock, no randomness, no async, no globals. The same crate runs inside phone apps, in the
 //! server and in the simulator.
 
+pub mod airlock;
 pub mod document;
 pub mod ids;
 pub mod projection;
+pub mod protocol;
 pub mod time;
 pub mod visibility;

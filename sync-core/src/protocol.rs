@@ -1,0 +1,7 @@
+//! The wire: messages, op-lists, their codec and their limits.
+
+#[cfg(feature = "compression")]
+pub mod frame;
+pub mod limits;
+pub mod message;
+pub mod oplist;
