@@ -61,7 +61,10 @@ impl Document {
     /// A document nobody has written to.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self { changes: Vec::new(), state: DocumentState::new(kind) }
+        Self {
+            changes: Vec::new(),
+            state: DocumentState::new(kind),
+        }
     }
 
     /// The fold.
@@ -103,7 +106,16 @@ impl Document {
         let automerge = build::automerge_change(change, start_op, dependency_hashes.clone());
         let hash = build::change_hash(&automerge);
         let body = oplist::encode(change, self.state.kind(), SCHEMA_VERSION);
-        (automerge, BuiltChange { change: change.clone(), hash, dependency_hashes, start_op, body })
+        (
+            automerge,
+            BuiltChange {
+                change: change.clone(),
+                hash,
+                dependency_hashes,
+                start_op,
+                body,
+            },
+        )
     }
 
     /// The document in Automerge, built from its op-lists. May panic on a document that was not admitted.

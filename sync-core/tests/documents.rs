@@ -22,7 +22,11 @@ fn every_kind_written_by_one_device_is_admitted_by_another_after_its_op_list_tra
         let mut phone = Document::new(kind);
         let mut server = Document::new(kind);
         let first = phone.edit(actor(7), Timestamp(1_700_000_000_000), &[]).unwrap();
-        let custom = Edit::SetEntry { map: "custom".into(), entry: "a".into(), value: Value::Int(-3) };
+        let custom = Edit::SetEntry {
+            map: "custom".into(),
+            entry: "a".into(),
+            value: Value::Int(-3),
+        };
         let second = phone.edit(actor(7), Timestamp(1_700_000_000_500), &[custom]).unwrap();
         for built in [first, second].into_iter().flatten() {
             let decoded = oplist::decode(&built.body, kind).unwrap();
@@ -38,8 +42,18 @@ fn every_kind_written_by_one_device_is_admitted_by_another_after_its_op_list_tra
 fn two_devices_that_create_a_card_at_once_keep_both_sides() {
     let mut one = Document::new(Kind::Card);
     let mut two = Document::new(Kind::Card);
-    let a = one.edit(actor(1), Timestamp(10), &words(Kind::Card, &["name=长城", "tags+=vip"])).unwrap().unwrap();
-    let b = two.edit(actor(2), Timestamp(11), &words(Kind::Card, &["region=北京", "tags+=new"])).unwrap().unwrap();
+    let a = one
+        .edit(actor(1), Timestamp(10), &words(Kind::Card, &["name=长城", "tags+=vip"]))
+        .unwrap()
+        .unwrap();
+    let b = two
+        .edit(
+            actor(2),
+            Timestamp(11),
+            &words(Kind::Card, &["region=北京", "tags+=new"]),
+        )
+        .unwrap()
+        .unwrap();
     admit(&mut one, b.change, b.body.len(), Trial::Reload).unwrap();
     admit(&mut two, a.change, a.body.len(), Trial::Reload).unwrap();
     assert_eq!(one.state(), two.state());
@@ -50,15 +64,27 @@ fn two_devices_that_create_a_card_at_once_keep_both_sides() {
 #[test]
 fn concurrent_values_are_both_kept_until_one_is_chosen() {
     let mut one = Document::new(Kind::Card);
-    let base = one.edit(actor(1), Timestamp(1), &words(Kind::Card, &["name=a"])).unwrap().unwrap();
+    let base = one
+        .edit(actor(1), Timestamp(1), &words(Kind::Card, &["name=a"]))
+        .unwrap()
+        .unwrap();
     let mut two = Document::new(Kind::Card);
     admit(&mut two, base.change, base.body.len(), Trial::Reload).unwrap();
-    let a = one.edit(actor(1), Timestamp(2), &words(Kind::Card, &["name=b"])).unwrap().unwrap();
-    let b = two.edit(actor(2), Timestamp(3), &words(Kind::Card, &["name=c"])).unwrap().unwrap();
+    let a = one
+        .edit(actor(1), Timestamp(2), &words(Kind::Card, &["name=b"]))
+        .unwrap()
+        .unwrap();
+    let b = two
+        .edit(actor(2), Timestamp(3), &words(Kind::Card, &["name=c"]))
+        .unwrap()
+        .unwrap();
     admit(&mut one, b.change, b.body.len(), Trial::Reload).unwrap();
     admit(&mut two, a.change, a.body.len(), Trial::Reload).unwrap();
     assert_eq!(one.state().register(None, "name").unwrap().visible().len(), 2);
-    let settle = two.edit(actor(2), Timestamp(4), &words(Kind::Card, &["name=b"])).unwrap().unwrap();
+    let settle = two
+        .edit(actor(2), Timestamp(4), &words(Kind::Card, &["name=b"]))
+        .unwrap()
+        .unwrap();
     admit(&mut one, settle.change, settle.body.len(), Trial::Reload).unwrap();
     assert_eq!(one.state().register(None, "name").unwrap().visible().len(), 1);
     assert_eq!(field_history(one.state(), "name").len(), 4);
@@ -67,16 +93,30 @@ fn concurrent_values_are_both_kept_until_one_is_chosen() {
 #[test]
 fn evidence_of_a_visit_is_written_once() {
     let mut visit = Document::new(Kind::Visit);
-    visit.edit(actor(1), Timestamp(1), &words(Kind::Visit, &["started_at=1700000000000", "lat=31.2"])).unwrap();
-    let refused = visit.edit(actor(1), Timestamp(2), &words(Kind::Visit, &["lat=31.3"])).unwrap_err();
+    visit
+        .edit(
+            actor(1),
+            Timestamp(1),
+            &words(Kind::Visit, &["started_at=1700000000000", "lat=31.2"]),
+        )
+        .unwrap();
+    let refused = visit
+        .edit(actor(1), Timestamp(2), &words(Kind::Visit, &["lat=31.3"]))
+        .unwrap_err();
     assert_eq!(refused.code(), "evidence_fixed");
 }
 
 #[test]
 fn a_sequence_gap_is_refused_and_the_document_stays_as_it_was() {
     let mut phone = Document::new(Kind::FollowUp);
-    let first = phone.edit(actor(1), Timestamp(1), &words(Kind::FollowUp, &["text=x"])).unwrap().unwrap();
-    let second = phone.edit(actor(1), Timestamp(1), &words(Kind::FollowUp, &["text=y"])).unwrap().unwrap();
+    let first = phone
+        .edit(actor(1), Timestamp(1), &words(Kind::FollowUp, &["text=x"]))
+        .unwrap()
+        .unwrap();
+    let second = phone
+        .edit(actor(1), Timestamp(1), &words(Kind::FollowUp, &["text=y"]))
+        .unwrap()
+        .unwrap();
     let mut server = Document::new(Kind::FollowUp);
     let refusal = admit(&mut server, second.change, 10, Trial::Apply).unwrap_err();
     assert_eq!(refusal, Refusal::SeqGap { last_seq: 0 });

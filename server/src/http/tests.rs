@@ -190,6 +190,10 @@ async fn answers_to_phones_carry_no_header_without_need() {
     let response = app.oneshot(request("/v1/fine")).await.unwrap();
     assert_eq!(response.status(), StatusCode::NO_CONTENT);
     // The connection leaves the length of a 204 away.
-    let headers = response.headers().keys().filter(|name| *name != "content-length").count();
+    let headers = response
+        .headers()
+        .keys()
+        .filter(|name| *name != "content-length")
+        .count();
     assert_eq!(headers, 0, "{:?}", response.headers());
 }

@@ -9,19 +9,27 @@ use crate::document::{Content, Document, DocumentState, ObjectId, OpId, Value};
 /// Whether Automerge, given the same changes, shows the same values and the same conflicts and has the same heads;
 /// with `reload`, also after it was saved and loaded again.
 pub(super) fn reads_back(document: &Document, reload: bool) -> bool {
-    let Ok(automerge) = document.to_automerge() else { return false };
+    let Ok(automerge) = document.to_automerge() else {
+        return false;
+    };
     if !same_heads(document.state(), &automerge) || !same_map(document.state(), &automerge, None, &automerge::ROOT) {
         return false;
     }
     if !reload {
         return true;
     }
-    let Ok(loaded) = Automerge::load(&automerge.save()) else { return false };
+    let Ok(loaded) = Automerge::load(&automerge.save()) else {
+        return false;
+    };
     same_heads(document.state(), &loaded) && same_map(document.state(), &loaded, None, &automerge::ROOT)
 }
 
 fn same_heads(state: &DocumentState, automerge: &Automerge) -> bool {
-    let ours: BTreeSet<[u8; 32]> = state.heads().filter_map(|head| state.change(head)).map(|head| head.hash.0).collect();
+    let ours: BTreeSet<[u8; 32]> = state
+        .heads()
+        .filter_map(|head| state.change(head))
+        .map(|head| head.hash.0)
+        .collect();
     let theirs: BTreeSet<[u8; 32]> = automerge.get_heads().into_iter().map(|head| head.0).collect();
     ours == theirs
 }
@@ -31,7 +39,9 @@ fn same_map(state: &DocumentState, automerge: &Automerge, object: ObjectId, thei
     let mut keys = 0;
     for (key, register) in state.registers(object) {
         let visible = register.visible();
-        let Ok(mut values) = automerge.get_all(theirs, key) else { return false };
+        let Ok(mut values) = automerge.get_all(theirs, key) else {
+            return false;
+        };
         if visible.len() != values.len() {
             return false;
         }

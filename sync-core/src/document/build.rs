@@ -11,7 +11,11 @@ use crate::{
 /// Builds the Automerge change. May panic on what the gates refuse; callers contain it.
 pub(super) fn automerge_change(change: &Change, start_op: u64, mut dependencies: Vec<ChangeHash>) -> automerge::Change {
     dependencies.sort_unstable();
-    let operations = change.operations.iter().map(|operation| expand(operation, change.actor, start_op)).collect();
+    let operations = change
+        .operations
+        .iter()
+        .map(|operation| expand(operation, change.actor, start_op))
+        .collect();
     automerge::Change::from(ExpandedChange {
         operations,
         actor_id: automerge::ActorId::from(change.actor.0),
@@ -20,7 +24,10 @@ pub(super) fn automerge_change(change: &Change, start_op: u64, mut dependencies:
         start_op: std::num::NonZeroU64::new(start_op).unwrap_or(std::num::NonZeroU64::MIN),
         time: change.time.0,
         message: None,
-        deps: dependencies.into_iter().map(|hash| automerge::ChangeHash(hash.0)).collect(),
+        deps: dependencies
+            .into_iter()
+            .map(|hash| automerge::ChangeHash(hash.0))
+            .collect(),
         extra_bytes: Vec::new(),
         author: None,
     })
@@ -41,9 +48,15 @@ fn expand(operation: &Op, actor: ActorId, start_op: u64) -> legacy::Op {
             Action::Put(value) => OpType::Put(to_scalar(value)),
             Action::Delete => OpType::Delete,
         },
-        obj: operation.object.map_or(legacy::ObjectId::Root, |object| legacy::ObjectId::Id(id(object))),
+        obj: operation
+            .object
+            .map_or(legacy::ObjectId::Root, |object| legacy::ObjectId::Id(id(object))),
         key: legacy::Key::Map(operation.key.as_str().into()),
-        pred: operation.predecessors.iter().map(|predecessor| id(*predecessor)).collect(),
+        pred: operation
+            .predecessors
+            .iter()
+            .map(|predecessor| id(*predecessor))
+            .collect(),
         insert: false,
     }
 }
@@ -60,7 +73,10 @@ pub(super) fn op_list(
     let start_op = expanded.start_op.get();
     let op_count = expanded.operations.len() as u64;
     let reference = |id: &legacy::OpId| {
-        let id = OpId { counter: id.0, actor: from_actor(&id.1)? };
+        let id = OpId {
+            counter: id.0,
+            actor: from_actor(&id.1)?,
+        };
         if id.actor == actor && (start_op..start_op + op_count).contains(&id.counter) {
             return u32::try_from(id.counter - start_op).ok().map(OpRef::Local);
         }
@@ -68,9 +84,10 @@ pub(super) fn op_list(
     };
     let mut operations = Vec::with_capacity(expanded.operations.len());
     for operation in &expanded.operations {
-        let legacy::Key::Map(key) = &operation.key else { return None };
-        let mut predecessors =
-            operation.pred.iter().map(&reference).collect::<Option<Vec<OpRef>>>()?;
+        let legacy::Key::Map(key) = &operation.key else {
+            return None;
+        };
+        let mut predecessors = operation.pred.iter().map(&reference).collect::<Option<Vec<OpRef>>>()?;
         predecessors.sort_unstable();
         operations.push(Op {
             action: match &operation.action {
@@ -87,10 +104,22 @@ pub(super) fn op_list(
             predecessors,
         });
     }
-    let mut dependencies =
-        expanded.deps.iter().map(|hash| name(ChangeHash(hash.0))).collect::<Option<Vec<ChangeId>>>()?;
+    let mut dependencies = expanded
+        .deps
+        .iter()
+        .map(|hash| name(ChangeHash(hash.0)))
+        .collect::<Option<Vec<ChangeId>>>()?;
     dependencies.sort_unstable();
-    Some((Change { actor, seq: expanded.seq, dependencies, time: Timestamp(expanded.time), operations }, start_op))
+    Some((
+        Change {
+            actor,
+            seq: expanded.seq,
+            dependencies,
+            time: Timestamp(expanded.time),
+            operations,
+        },
+        start_op,
+    ))
 }
 
 fn from_actor(actor: &automerge::ActorId) -> Option<ActorId> {

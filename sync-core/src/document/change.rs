@@ -40,7 +40,10 @@ impl OpRef {
     #[must_use]
     pub fn resolve(self, actor: ActorId, start_op: u64) -> OpId {
         match self {
-            Self::Local(index) => OpId { counter: start_op + u64::from(index), actor },
+            Self::Local(index) => OpId {
+                counter: start_op + u64::from(index),
+                actor,
+            },
             Self::Known(id) => id,
         }
     }
@@ -89,6 +92,9 @@ impl Change {
     /// Its name within the document.
     #[must_use]
     pub fn id(&self) -> ChangeId {
-        ChangeId { actor: self.actor, seq: self.seq }
+        ChangeId {
+            actor: self.actor,
+            seq: self.seq,
+        }
     }
 }

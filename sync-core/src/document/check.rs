@@ -153,21 +153,38 @@ fn check_graph(state: &DocumentState, change: &Change) -> Result<u64, Refusal> {
     if !missing.is_empty() {
         return Err(Refusal::MissingDependencies(missing));
     }
-    let previous = ChangeId { actor: change.actor, seq: last_seq };
+    let previous = ChangeId {
+        actor: change.actor,
+        seq: last_seq,
+    };
     if last_seq > 0 && !change.dependencies.contains(&previous) {
         return Err(Refusal::Dependencies);
     }
     if change.dependencies.is_empty() && !state.changes.is_empty() {
-        return Err(if state.kind.is_single() { Refusal::Dependencies } else { Refusal::AlreadyCreated });
+        return Err(if state.kind.is_single() {
+            Refusal::Dependencies
+        } else {
+            Refusal::AlreadyCreated
+        });
     }
     // A change's counters lie above those of all its ancestors, so its direct dependencies suffice.
-    let ends = change.dependencies.iter().filter_map(|dependency| state.changes.get(dependency));
-    Ok(ends.map(|applied| applied.start_op + applied.op_count).max().unwrap_or(1))
+    let ends = change
+        .dependencies
+        .iter()
+        .filter_map(|dependency| state.changes.get(dependency));
+    Ok(ends
+        .map(|applied| applied.start_op + applied.op_count)
+        .max()
+        .unwrap_or(1))
 }
 
 fn past(state: &DocumentState, change: &Change) -> BTreeMap<ActorId, u64> {
     let mut past = BTreeMap::new();
-    for applied in change.dependencies.iter().filter_map(|dependency| state.changes.get(dependency)) {
+    for applied in change
+        .dependencies
+        .iter()
+        .filter_map(|dependency| state.changes.get(dependency))
+    {
         for (actor, seq) in &applied.clock {
             let known = past.entry(*actor).or_insert(0);
             *known = (*known).max(*seq);
@@ -208,7 +225,12 @@ impl<'a> Checker<'a> {
             None => self.check_root(operation, &mut made)?,
             Some(info) => self.check_inside(operation, info, object, &mut made)?,
         }
-        self.local.push(LocalOp { object, key: &operation.key, made, removes: operation.action == Action::Delete });
+        self.local.push(LocalOp {
+            object,
+            key: &operation.key,
+            made,
+            removes: operation.action == Action::Delete,
+        });
         Ok(())
     }
 
@@ -233,9 +255,19 @@ impl<'a> Checker<'a> {
         let Some(id) = object else { return Ok(None) };
         if id.actor == self.change.actor && id.counter >= self.start_op {
             let index = usize::try_from(id.counter - self.start_op).map_err(|_| Refusal::UnknownObject)?;
-            return self.local.get(index).and_then(|local| local.made).map(Some).ok_or(Refusal::UnknownObject);
+            return self
+                .local
+                .get(index)
+                .and_then(|local| local.made)
+                .map(Some)
+                .ok_or(Refusal::UnknownObject);
         }
-        self.state.objects.get(&id).copied().map(Some).ok_or(Refusal::UnknownObject)
+        self.state
+            .objects
+            .get(&id)
+            .copied()
+            .map(Some)
+            .ok_or(Refusal::UnknownObject)
     }
 
     fn check_predecessors(&self, operation: &Op, object: ObjectId) -> Result<(), Refusal> {
@@ -247,9 +279,10 @@ impl<'a> Checker<'a> {
         }
         for predecessor in &operation.predecessors {
             let known = match predecessor {
-                OpRef::Local(index) => self.local.get(*index as usize).is_some_and(|local| {
-                    local.object == object && local.key == operation.key && !local.removes
-                }),
+                OpRef::Local(index) => self
+                    .local
+                    .get(*index as usize)
+                    .is_some_and(|local| local.object == object && local.key == operation.key && !local.removes),
                 OpRef::Known(id) => {
                     self.is_past(*id)
                         && self.state.register(object, &operation.key).is_some_and(|register| {
@@ -274,7 +307,11 @@ impl<'a> Checker<'a> {
         let existing = self.state.registers.get(&object).map_or(0, BTreeMap::len);
         let new = self.new_keys.entry(object).or_insert(0);
         *new += 1;
-        if existing + *new > MAP_ENTRIES_MAX { Err(Refusal::DocumentTooLarge) } else { Ok(()) }
+        if existing + *new > MAP_ENTRIES_MAX {
+            Err(Refusal::DocumentTooLarge)
+        } else {
+            Ok(())
+        }
     }
 
     fn check_root(&self, operation: &Op, made: &mut Option<ObjectInfo>) -> Result<(), Refusal> {
@@ -283,20 +320,33 @@ impl<'a> Checker<'a> {
             return self.check_open(operation, path, made, 0);
         };
         if let FieldType::Map(map) = field.value {
-            let repeated = self.local.iter().any(|local| local.object.is_none() && local.key == path);
+            let repeated = self
+                .local
+                .iter()
+                .any(|local| local.object.is_none() && local.key == path);
             if operation.action != Action::MakeMap || !self.creates || repeated || !operation.predecessors.is_empty() {
                 return Err(Refusal::Structure { path: path.clone() });
             }
-            *made = Some(ObjectInfo { depth: 1, map: Some(map), write_once: field.write_once });
+            *made = Some(ObjectInfo {
+                depth: 1,
+                map: Some(map),
+                write_once: field.write_once,
+            });
             return Ok(());
         }
         match &operation.action {
             Action::MakeMap => return Err(Refusal::Structure { path: path.clone() }),
-            Action::Put(value) => check_value(field.value, value)
-                .map_err(|error| Refusal::Schema { path: path.clone(), error })?,
+            Action::Put(value) => check_value(field.value, value).map_err(|error| Refusal::Schema {
+                path: path.clone(),
+                error,
+            })?,
             Action::Delete => {}
         }
-        if field.write_once { self.check_evidence(operation, None, path) } else { Ok(()) }
+        if field.write_once {
+            self.check_evidence(operation, None, path)
+        } else {
+            Ok(())
+        }
     }
 
     fn check_inside(
@@ -312,11 +362,17 @@ impl<'a> Checker<'a> {
         let path = format!("{}.{}", map_key(map), operation.key);
         match &operation.action {
             Action::MakeMap => return Err(Refusal::Structure { path }),
-            Action::Put(value) => check_entry(map, &operation.key, value)
-                .map_err(|error| Refusal::Schema { path: path.clone(), error })?,
+            Action::Put(value) => check_entry(map, &operation.key, value).map_err(|error| Refusal::Schema {
+                path: path.clone(),
+                error,
+            })?,
             Action::Delete => {}
         }
-        if info.write_once { self.check_evidence(operation, object, &path) } else { Ok(()) }
+        if info.write_once {
+            self.check_evidence(operation, object, &path)
+        } else {
+            Ok(())
+        }
     }
 
     /// Keys this version does not know: bounded scalars and maps.
@@ -327,12 +383,19 @@ impl<'a> Checker<'a> {
         made: &mut Option<ObjectInfo>,
         depth: usize,
     ) -> Result<(), Refusal> {
-        let schema = |error| Refusal::Schema { path: path.to_owned(), error };
+        let schema = |error| Refusal::Schema {
+            path: path.to_owned(),
+            error,
+        };
         check_key(&operation.key).map_err(schema)?;
         match &operation.action {
             Action::MakeMap if depth + 1 > DEPTH_MAX => Err(Refusal::TooDeep { path: path.to_owned() }),
             Action::MakeMap => {
-                *made = Some(ObjectInfo { depth: depth + 1, map: None, write_once: false });
+                *made = Some(ObjectInfo {
+                    depth: depth + 1,
+                    map: None,
+                    write_once: false,
+                });
                 Ok(())
             }
             Action::Put(value) => check_unknown(value).map_err(schema),
@@ -341,12 +404,20 @@ impl<'a> Checker<'a> {
     }
 
     fn check_evidence(&self, operation: &Op, object: ObjectId, path: &str) -> Result<(), Refusal> {
-        let repeated = self.local.iter().any(|local| local.object == object && local.key == operation.key);
-        let written = self.state.register(object, &operation.key).is_some_and(|register| {
-            register.entries().iter().any(|entry| self.is_past(entry.id))
-        });
+        let repeated = self
+            .local
+            .iter()
+            .any(|local| local.object == object && local.key == operation.key);
+        let written = self
+            .state
+            .register(object, &operation.key)
+            .is_some_and(|register| register.entries().iter().any(|entry| self.is_past(entry.id)));
         let fixed = repeated || written || operation.action == Action::Delete || !operation.predecessors.is_empty();
-        if fixed { Err(Refusal::EvidenceFixed { path: path.to_owned() }) } else { Ok(()) }
+        if fixed {
+            Err(Refusal::EvidenceFixed { path: path.to_owned() })
+        } else {
+            Ok(())
+        }
     }
 
     /// The change that creates a document makes every map its kind has in this version.
@@ -355,9 +426,14 @@ impl<'a> Checker<'a> {
             return Ok(());
         }
         for field in self.state.kind.containers().filter(|field| field.since == 1) {
-            let made = self.local.iter().any(|local| local.object.is_none() && local.key == field.key);
+            let made = self
+                .local
+                .iter()
+                .any(|local| local.object.is_none() && local.key == field.key);
             if !made {
-                return Err(Refusal::Structure { path: field.key.to_owned() });
+                return Err(Refusal::Structure {
+                    path: field.key.to_owned(),
+                });
             }
         }
         Ok(())

@@ -105,7 +105,10 @@ pub fn edits_from_json(state: &DocumentState, fields: &Map<String, Json>) -> Res
                 Edit::Remove { key: key.clone() }
             } else {
                 let value = value_from_json(field.value, json).map_err(|error| value_error(key, error))?;
-                Edit::Set { key: key.clone(), value }
+                Edit::Set {
+                    key: key.clone(),
+                    value,
+                }
             });
             continue;
         };
@@ -151,20 +154,29 @@ fn edit_from_word(kind: Kind, word: &str) -> Result<Edit, EditError> {
     // A contact's one phone number can be given without a label.
     let (key, entry) = match (kind, key) {
         (Kind::Contact, "phone") => ("phones", Some("phone")),
-        _ => key.split_once('.').map_or((key, None), |(key, entry)| (key, Some(entry))),
+        _ => key
+            .split_once('.')
+            .map_or((key, None), |(key, entry)| (key, Some(entry))),
     };
     let field = find_field(kind, key)?;
     match (field.value, entry, sign) {
         (FieldType::Map(MapType::Tags), None, sign) => tag_edit(key, value.to_owned(), sign.unwrap_or(true)),
         (FieldType::Map(map), Some(entry), None) => {
-            let json = if value.is_empty() { Json::Null } else { Json::from(value) };
+            let json = if value.is_empty() {
+                Json::Null
+            } else {
+                Json::from(value)
+            };
             entry_edit(key, map, entry, &json)
         }
         (FieldType::Map(_), ..) => Err(mismatch(key, "an entry, as in custom.name=value")),
         (_, None, None) if value.is_empty() => Ok(Edit::Remove { key: key.to_owned() }),
         (_, None, None) => {
             let value = value_from_text(field.value, value).map_err(|error| value_error(key, error))?;
-            Ok(Edit::Set { key: key.to_owned(), value })
+            Ok(Edit::Set {
+                key: key.to_owned(),
+                value,
+            })
         }
         _ => Err(mismatch(key, &describe(field.value))),
     }
@@ -174,12 +186,20 @@ fn find_field(kind: Kind, key: &str) -> Result<&'static Field, EditError> {
     kind.field(key).ok_or_else(|| EditError::UnknownField {
         kind,
         field: key.to_owned(),
-        fields: kind.fields().iter().map(|field| field.key).collect::<Vec<_>>().join(", "),
+        fields: kind
+            .fields()
+            .iter()
+            .map(|field| field.key)
+            .collect::<Vec<_>>()
+            .join(", "),
     })
 }
 
 fn is_add_remove(object: &Map<String, Json>) -> bool {
-    !object.is_empty() && object.iter().all(|(key, value)| matches!(key.as_str(), "add" | "remove") && value.is_array())
+    !object.is_empty()
+        && object
+            .iter()
+            .all(|(key, value)| matches!(key.as_str(), "add" | "remove") && value.is_array())
 }
 
 fn replace_set(
@@ -191,7 +211,13 @@ fn replace_set(
 ) -> Result<(), EditError> {
     let mut wanted = BTreeMap::new();
     for entry in entries {
-        wanted.insert(entry.as_str().ok_or_else(|| mismatch(key, "a list of texts"))?.to_owned(), ());
+        wanted.insert(
+            entry
+                .as_str()
+                .ok_or_else(|| mismatch(key, "a list of texts"))?
+                .to_owned(),
+            (),
+        );
     }
     let container = state.container(key);
     let present: Vec<&str> = state
@@ -201,7 +227,10 @@ fn replace_set(
         .collect();
     for entry in present {
         if wanted.remove(entry).is_none() {
-            edits.push(Edit::RemoveEntry { map: key.to_owned(), entry: entry.to_owned() });
+            edits.push(Edit::RemoveEntry {
+                map: key.to_owned(),
+                entry: entry.to_owned(),
+            });
         }
     }
     for entry in wanted.into_keys() {
@@ -212,27 +241,45 @@ fn replace_set(
 
 fn tag_edit(key: &str, entry: String, add: bool) -> Result<Edit, EditError> {
     if !add {
-        return Ok(Edit::RemoveEntry { map: key.to_owned(), entry });
+        return Ok(Edit::RemoveEntry {
+            map: key.to_owned(),
+            entry,
+        });
     }
     entry_edit(key, MapType::Tags, &entry, &Json::Bool(true))
 }
 
 fn entry_edit(key: &str, map: MapType, entry: &str, json: &Json) -> Result<Edit, EditError> {
     if json.is_null() {
-        return Ok(Edit::RemoveEntry { map: key.to_owned(), entry: entry.to_owned() });
+        return Ok(Edit::RemoveEntry {
+            map: key.to_owned(),
+            entry: entry.to_owned(),
+        });
     }
     let path = format!("{key}.{entry}");
     let value = scalar_from_json(json).ok_or_else(|| mismatch(&path, "a single value"))?;
     check_entry(map, entry, &value).map_err(|error| value_error(&path, error))?;
-    Ok(Edit::SetEntry { map: key.to_owned(), entry: entry.to_owned(), value })
+    Ok(Edit::SetEntry {
+        map: key.to_owned(),
+        entry: entry.to_owned(),
+        value,
+    })
 }
 
 fn mismatch(field: &str, expected: &str) -> EditError {
-    value_error(field, ValueError::Type { expected: expected.to_owned() })
+    value_error(
+        field,
+        ValueError::Type {
+            expected: expected.to_owned(),
+        },
+    )
 }
 
 fn value_error(field: &str, error: ValueError) -> EditError {
-    EditError::Value { field: field.to_owned(), error }
+    EditError::Value {
+        field: field.to_owned(),
+        error,
+    }
 }
 
 pub(super) fn make_change(
@@ -253,14 +300,18 @@ pub(super) fn make_change(
     let mut transaction = automerge.transaction();
     if creates {
         for field in state.kind().containers() {
-            transaction.put_object(automerge::ROOT, field.key, ObjType::Map).map_err(refused)?;
+            transaction
+                .put_object(automerge::ROOT, field.key, ObjType::Map)
+                .map_err(refused)?;
         }
     }
     for edit in edits {
         write(&mut transaction, edit).map_err(refused)?;
     }
     transaction.commit_with(CommitOptions::default().with_time(time.0));
-    let Some(made) = automerge.get_last_local_change() else { return Ok(None) };
+    let Some(made) = automerge.get_last_local_change() else {
+        return Ok(None);
+    };
     let names: BTreeMap<ChangeHash, ChangeId> = state.changes().map(|(id, applied)| (applied.hash, id)).collect();
     let (change, start_op) = build::op_list(&made, |hash| names.get(&hash).copied())
         .ok_or_else(|| EditError::Automerge("an edit outside the schema".to_owned()))?;
@@ -284,7 +335,9 @@ fn finish(document: &Document, change: Change, start_op: u64) -> Result<BuiltCha
 /// choosing one of its values settles it.
 fn is_noop(state: &DocumentState, edit: &Edit) -> bool {
     let register = |map: &str, entry: &str| {
-        state.container(map).and_then(|object| state.register(Some(object), entry))
+        state
+            .container(map)
+            .and_then(|object| state.register(Some(object), entry))
     };
     let (register, value) = match edit {
         Edit::Set { key, value } => (state.register(None, key), Some(value)),

@@ -50,7 +50,12 @@ fn first(kind: Kind) -> FixedChange {
     let operations = kind
         .containers()
         .filter(|field| field.since == 1)
-        .map(|field| Op { action: Action::MakeMap, object: None, key: field.key.to_owned(), predecessors: Vec::new() })
+        .map(|field| Op {
+            action: Action::MakeMap,
+            object: None,
+            key: field.key.to_owned(),
+            predecessors: Vec::new(),
+        })
         .collect();
     let change = Change {
         actor: fixed_actor(kind, 1),

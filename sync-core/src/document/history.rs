@@ -20,7 +20,9 @@ pub struct HistoryEntry {
 #[must_use]
 pub fn field_history(state: &DocumentState, field: &str) -> Vec<HistoryEntry> {
     let register = match field.split_once('.') {
-        Some((map, entry)) => state.container(map).and_then(|object| state.register(Some(object), entry)),
+        Some((map, entry)) => state
+            .container(map)
+            .and_then(|object| state.register(Some(object), entry)),
         None => state.register(None, field),
     };
     let Some(register) = register else { return Vec::new() };
@@ -36,7 +38,12 @@ pub fn field_history(state: &DocumentState, field: &str) -> Vec<HistoryEntry> {
             };
             let time = state.change(change)?.time;
             let current = !entry.overwritten && value.is_some();
-            Some(HistoryEntry { change, time, value, current })
+            Some(HistoryEntry {
+                change,
+                time,
+                value,
+                current,
+            })
         })
         .collect()
 }

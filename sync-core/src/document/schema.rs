@@ -81,11 +81,23 @@ pub struct Field {
 }
 
 const fn field(number: u8, key: &'static str, value: FieldType) -> Field {
-    Field { key, number, since: 1, value, write_once: false }
+    Field {
+        key,
+        number,
+        since: 1,
+        value,
+        write_once: false,
+    }
 }
 
 const fn evidence(number: u8, key: &'static str, value: FieldType) -> Field {
-    Field { key, number, since: 1, value, write_once: true }
+    Field {
+        key,
+        number,
+        since: 1,
+        value,
+        write_once: true,
+    }
 }
 
 const LINE: FieldType = FieldType::Line(LINE_CHARS_MAX);
@@ -231,6 +243,8 @@ impl Kind {
 
     /// The maps every document of this kind has from its first change on.
     pub fn containers(self) -> impl Iterator<Item = &'static Field> {
-        self.fields().iter().filter(|field| matches!(field.value, FieldType::Map(_)))
+        self.fields()
+            .iter()
+            .filter(|field| matches!(field.value, FieldType::Map(_)))
     }
 }

@@ -48,8 +48,11 @@ impl Register {
     /// The values that nothing has replaced, the winner first. Empty if the key is removed.
     #[must_use]
     pub fn visible(&self) -> Vec<&Entry> {
-        let mut visible: Vec<&Entry> =
-            self.entries.iter().filter(|entry| !entry.overwritten && entry.content != Content::Removed).collect();
+        let mut visible: Vec<&Entry> = self
+            .entries
+            .iter()
+            .filter(|entry| !entry.overwritten && entry.content != Content::Removed)
+            .collect();
         visible.sort_by(|a, b| b.id.cmp(&a.id));
         visible
     }
@@ -168,7 +171,11 @@ impl DocumentState {
 
     /// The keys of a map with their registers, in order of key.
     pub fn registers(&self, object: ObjectId) -> impl Iterator<Item = (&str, &Register)> {
-        self.registers.get(&object).into_iter().flatten().map(|(key, register)| (key.as_str(), register))
+        self.registers
+            .get(&object)
+            .into_iter()
+            .flatten()
+            .map(|(key, register)| (key.as_str(), register))
     }
 
     /// The id of a known map of the root, if it has been made.
@@ -181,10 +188,19 @@ impl DocumentState {
     /// The change an operation belongs to.
     #[must_use]
     pub fn change_of(&self, operation: OpId) -> Option<ChangeId> {
-        let first = ChangeId { actor: operation.actor, seq: 0 };
-        let last = ChangeId { actor: operation.actor, seq: u64::MAX };
-        let (id, change) =
-            self.changes.range(first..=last).rev().find(|(_, change)| change.start_op <= operation.counter)?;
+        let first = ChangeId {
+            actor: operation.actor,
+            seq: 0,
+        };
+        let last = ChangeId {
+            actor: operation.actor,
+            seq: u64::MAX,
+        };
+        let (id, change) = self
+            .changes
+            .range(first..=last)
+            .rev()
+            .find(|(_, change)| change.start_op <= operation.counter)?;
         (operation.counter < change.start_op + change.op_count).then_some(*id)
     }
 
@@ -215,9 +231,17 @@ impl DocumentState {
         clock.insert(change.actor, change.seq);
         self.heads.insert(change.id());
         for (index, operation) in change.operations.iter().enumerate() {
-            let id = OpId { counter: start_op + index as u64, actor: change.actor };
+            let id = OpId {
+                counter: start_op + index as u64,
+                actor: change.actor,
+            };
             let object = operation.object.map(|object| object.resolve(change.actor, start_op));
-            let register = self.registers.entry(object).or_default().entry(operation.key.clone()).or_default();
+            let register = self
+                .registers
+                .entry(object)
+                .or_default()
+                .entry(operation.key.clone())
+                .or_default();
             for predecessor in &operation.predecessors {
                 let overwritten = predecessor.resolve(change.actor, start_op);
                 for entry in &mut register.entries {
@@ -233,12 +257,30 @@ impl DocumentState {
                 let info = self.object_info(object, &operation.key);
                 self.objects.insert(id, info);
             }
-            register_push(&mut self.registers, object, &operation.key, Entry { id, content, overwritten: false });
+            register_push(
+                &mut self.registers,
+                object,
+                &operation.key,
+                Entry {
+                    id,
+                    content,
+                    overwritten: false,
+                },
+            );
         }
         let op_count = change.operations.len() as u64;
         self.op_count += op_count;
         self.bytes += body_bytes;
-        self.changes.insert(change.id(), AppliedChange { hash, start_op, op_count, time: change.time, clock });
+        self.changes.insert(
+            change.id(),
+            AppliedChange {
+                hash,
+                start_op,
+                op_count,
+                time: change.time,
+                clock,
+            },
+        );
     }
 
     pub(super) fn object_info(&self, parent: ObjectId, key: &str) -> ObjectInfo {
@@ -248,7 +290,11 @@ impl DocumentState {
             FieldType::Map(map) => Some(map),
             _ => None,
         });
-        ObjectInfo { depth, map, write_once: field.is_some_and(|field| field.write_once) }
+        ObjectInfo {
+            depth,
+            map,
+            write_once: field.is_some_and(|field| field.write_once),
+        }
     }
 }
 

@@ -93,32 +93,42 @@ pub(super) fn check_value(kind: FieldType, value: &Value) -> Result<(), ValueErr
             if words.contains(&text.as_str()) {
                 Ok(())
             } else {
-                Err(ValueError::Bounds { expected: words.join(", ") })
+                Err(ValueError::Bounds {
+                    expected: words.join(", "),
+                })
             }
         }
         (FieldType::Date, Value::Str(text)) => {
             if time::is_civil_date(text) {
                 Ok(())
             } else {
-                Err(ValueError::Type { expected: describe(kind) })
+                Err(ValueError::Type {
+                    expected: describe(kind),
+                })
             }
         }
         (FieldType::Int(min, max), Value::Int(number)) => {
             if (min..=max).contains(number) {
                 Ok(())
             } else {
-                Err(ValueError::Bounds { expected: format!("{min} to {max}") })
+                Err(ValueError::Bounds {
+                    expected: format!("{min} to {max}"),
+                })
             }
         }
         (FieldType::Number(min, max), Value::F64(number)) => {
             if (min..=max).contains(number) {
                 Ok(())
             } else {
-                Err(ValueError::Bounds { expected: format!("{min} to {max}") })
+                Err(ValueError::Bounds {
+                    expected: format!("{min} to {max}"),
+                })
             }
         }
         (FieldType::Bool, Value::Bool(_)) | (FieldType::Instant, Value::Timestamp(_)) => Ok(()),
-        _ => Err(ValueError::Type { expected: describe(kind) }),
+        _ => Err(ValueError::Type {
+            expected: describe(kind),
+        }),
     }
 }
 
@@ -135,7 +145,9 @@ pub(super) fn check_entry(map: MapType, key: &str, value: &Value) -> Result<(), 
             if key.len() == 64 && key.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
                 check_value(FieldType::Bool, value)
             } else {
-                Err(ValueError::Type { expected: "a SHA-256 hash in hexadecimal as its key".into() })
+                Err(ValueError::Type {
+                    expected: "a SHA-256 hash in hexadecimal as its key".into(),
+                })
             }
         }
         MapType::Comments => {
@@ -157,10 +169,12 @@ pub(super) fn check_entry(map: MapType, key: &str, value: &Value) -> Result<(), 
 pub(super) fn check_unknown(value: &Value) -> Result<(), ValueError> {
     match value {
         Value::Str(text) => check_text(text, SCALAR_BYTES_MAX, true),
-        Value::Bytes(bytes) if bytes.len() > SCALAR_BYTES_MAX => {
-            Err(ValueError::TooLong { characters_max: SCALAR_BYTES_MAX })
-        }
-        Value::F64(number) if !number.is_finite() => Err(ValueError::Bounds { expected: "a finite number".into() }),
+        Value::Bytes(bytes) if bytes.len() > SCALAR_BYTES_MAX => Err(ValueError::TooLong {
+            characters_max: SCALAR_BYTES_MAX,
+        }),
+        Value::F64(number) if !number.is_finite() => Err(ValueError::Bounds {
+            expected: "a finite number".into(),
+        }),
         _ => Ok(()),
     }
 }
@@ -171,7 +185,9 @@ pub(super) fn check_unknown(value: &Value) -> Result<(), ValueError> {
 /// What does not fit.
 pub(super) fn check_key(key: &str) -> Result<(), ValueError> {
     if key.is_empty() || key.len() > KEY_BYTES_MAX {
-        return Err(ValueError::TooLong { characters_max: KEY_BYTES_MAX });
+        return Err(ValueError::TooLong {
+            characters_max: KEY_BYTES_MAX,
+        });
     }
     check_text(key, KEY_BYTES_MAX, false)
 }
@@ -180,7 +196,9 @@ fn check_uuid_key(key: &str) -> Result<(), ValueError> {
     if key.len() == 36 && uuid::Uuid::try_parse(key).is_ok() {
         Ok(())
     } else {
-        Err(ValueError::Type { expected: "a UUID as its key".into() })
+        Err(ValueError::Type {
+            expected: "a UUID as its key".into(),
+        })
     }
 }
 
@@ -196,7 +214,11 @@ fn check_text(text: &str, characters_max: usize, lines: bool) -> Result<(), Valu
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => !lines,
         _ => character.is_control(),
     };
-    if text.chars().any(refused) { Err(ValueError::Characters) } else { Ok(()) }
+    if text.chars().any(refused) {
+        Err(ValueError::Characters)
+    } else {
+        Ok(())
+    }
 }
 
 /// A field's type in words, for errors.
@@ -220,7 +242,9 @@ pub fn describe(kind: FieldType) -> String {
 /// # Errors
 /// What does not fit.
 pub fn value_from_json(kind: FieldType, json: &Json) -> Result<Value, ValueError> {
-    let mismatch = || ValueError::Type { expected: describe(kind) };
+    let mismatch = || ValueError::Type {
+        expected: describe(kind),
+    };
     let value = match (kind, json) {
         (FieldType::Int(..), Json::Number(number)) => Value::Int(number.as_i64().ok_or_else(mismatch)?),
         (FieldType::Number(..), Json::Number(number)) => Value::F64(number.as_f64().ok_or_else(mismatch)?),
@@ -239,7 +263,9 @@ pub fn value_from_json(kind: FieldType, json: &Json) -> Result<Value, ValueError
 /// # Errors
 /// What does not fit.
 pub fn value_from_text(kind: FieldType, text: &str) -> Result<Value, ValueError> {
-    let mismatch = || ValueError::Type { expected: describe(kind) };
+    let mismatch = || ValueError::Type {
+        expected: describe(kind),
+    };
     let value = match kind {
         FieldType::Bool => Value::Bool(text.parse().map_err(|_| mismatch())?),
         FieldType::Int(..) => Value::Int(text.parse().map_err(|_| mismatch())?),

@@ -49,7 +49,11 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FrameError> {
     }
     let plain = unpack(bytes)?;
     let (message, rest) = postcard::take_from_bytes(&plain).map_err(|_| FrameError::Malformed)?;
-    if rest.is_empty() { Ok(message) } else { Err(FrameError::Malformed) }
+    if rest.is_empty() {
+        Ok(message)
+    } else {
+        Err(FrameError::Malformed)
+    }
 }
 
 /// One frame, read into at most the decoded limit; skippable frames and a second frame are refused.
@@ -62,12 +66,22 @@ fn unpack(bytes: &[u8]) -> Result<Vec<u8>, FrameError> {
     let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes)
         .map_err(|_| FrameError::Compression)?
         .single_frame();
-    decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|_| FrameError::Compression)?;
+    decoder
+        .window_log_max(ZSTD_WINDOW_LOG_MAX)
+        .map_err(|_| FrameError::Compression)?;
     let mut plain = Vec::new();
     let limit = BODY_DECODED_BYTES_MAX as u64 + 1;
-    decoder.by_ref().take(limit).read_to_end(&mut plain).map_err(|_| FrameError::Compression)?;
+    decoder
+        .by_ref()
+        .take(limit)
+        .read_to_end(&mut plain)
+        .map_err(|_| FrameError::Compression)?;
     if plain.len() > BODY_DECODED_BYTES_MAX {
         return Err(FrameError::TooLarge);
     }
-    if decoder.finish().is_empty() { Ok(plain) } else { Err(FrameError::Compression) }
+    if decoder.finish().is_empty() {
+        Ok(plain)
+    } else {
+        Err(FrameError::Compression)
+    }
 }

@@ -50,7 +50,10 @@ pub enum OpListError {
 /// Writes a change as an op-list, with field numbers up to `schema_version` and keys as text beyond it.
 #[must_use]
 pub fn encode(change: &Change, kind: Kind, schema_version: u16) -> Vec<u8> {
-    let mut writer = Writer { out: Vec::with_capacity(64 + 24 * change.operations.len()), actors: Vec::new() };
+    let mut writer = Writer {
+        out: Vec::with_capacity(64 + 24 * change.operations.len()),
+        actors: Vec::new(),
+    };
     writer.collect_actors(change);
     writer.number(writer.actors.len() as u64);
     for index in 0..writer.actors.len() {
@@ -95,7 +98,10 @@ pub fn decode(bytes: &[u8], kind: Kind) -> Result<Change, OpListError> {
     let dependency_count = reader.count(CHANGE_DEPENDENCIES_MAX, "dependencies")?;
     let mut dependencies = Vec::with_capacity(dependency_count);
     for _ in 0..dependency_count {
-        dependencies.push(ChangeId { actor: reader.actor(&actors)?, seq: reader.number()? });
+        dependencies.push(ChangeId {
+            actor: reader.actor(&actors)?,
+            seq: reader.number()?,
+        });
     }
     dependencies.sort_unstable();
     let operation_count = reader.count(CHANGE_OPERATIONS_MAX, "operations")?;
@@ -107,7 +113,13 @@ pub fn decode(bytes: &[u8], kind: Kind) -> Result<Change, OpListError> {
     if !reader.bytes.is_empty() {
         return Err(OpListError::Trailing);
     }
-    Ok(Change { actor: actors[0], seq, dependencies, time, operations })
+    Ok(Change {
+        actor: actors[0],
+        seq,
+        dependencies,
+        time,
+        operations,
+    })
 }
 
 struct Writer {
@@ -128,7 +140,8 @@ impl Writer {
         }
         others.sort_unstable();
         others.dedup();
-        self.actors.extend(others.into_iter().filter(|actor| *actor != change.actor));
+        self.actors
+            .extend(others.into_iter().filter(|actor| *actor != change.actor));
     }
 
     fn number(&mut self, mut number: u64) {
@@ -273,7 +286,11 @@ impl<'a> Reader<'a> {
 
     fn count(&mut self, max: usize, what: &'static str) -> Result<usize, OpListError> {
         let count = usize::try_from(self.number()?).map_err(|_| OpListError::TooLarge(what))?;
-        if count > max { Err(OpListError::TooLarge(what)) } else { Ok(count) }
+        if count > max {
+            Err(OpListError::TooLarge(what))
+        } else {
+            Ok(count)
+        }
     }
 
     fn actor(&mut self, actors: &[ActorId]) -> Result<ActorId, OpListError> {
@@ -284,11 +301,15 @@ impl<'a> Reader<'a> {
     fn text(&mut self, bytes_max: usize) -> Result<String, OpListError> {
         let length = self.count(bytes_max, "text")?;
         let bytes = self.take(length)?;
-        std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| OpListError::Invalid("text"))
+        std::str::from_utf8(bytes)
+            .map(str::to_owned)
+            .map_err(|_| OpListError::Invalid("text"))
     }
 
     fn local(&mut self) -> Result<OpRef, OpListError> {
-        u32::try_from(self.number()?).map(OpRef::Local).map_err(|_| OpListError::Invalid("index"))
+        u32::try_from(self.number()?)
+            .map(OpRef::Local)
+            .map_err(|_| OpListError::Invalid("index"))
     }
 
     fn operation(&mut self, kind: Kind, actors: &[ActorId], time: Timestamp) -> Result<Op, OpListError> {
@@ -296,14 +317,19 @@ impl<'a> Reader<'a> {
         let object = match head >> 2 & 3 {
             0 => None,
             1 => Some(self.local()?),
-            2 => Some(OpRef::Known(OpId { actor: self.actor(actors)?, counter: self.number()? })),
+            2 => Some(OpRef::Known(OpId {
+                actor: self.actor(actors)?,
+                counter: self.number()?,
+            })),
             _ => return Err(OpListError::Invalid("object")),
         };
         let key = match self.number()? {
             0 => self.text(KEY_BYTES_MAX)?,
-            number if object.is_none() => {
-                kind.field_by_number(number).ok_or(OpListError::Invalid("field number"))?.key.to_owned()
-            }
+            number if object.is_none() => kind
+                .field_by_number(number)
+                .ok_or(OpListError::Invalid("field number"))?
+                .key
+                .to_owned(),
             _ => return Err(OpListError::Invalid("field number")),
         };
         let mut count = usize::from(head >> 4);
@@ -314,7 +340,10 @@ impl<'a> Reader<'a> {
         for _ in 0..count {
             predecessors.push(match self.number()? {
                 0 => self.local()?,
-                index => OpRef::Known(OpId { actor: actor_at(actors, index - 1)?, counter: self.number()? }),
+                index => OpRef::Known(OpId {
+                    actor: actor_at(actors, index - 1)?,
+                    counter: self.number()?,
+                }),
             });
         }
         let action = match head & 3 {
@@ -323,7 +352,12 @@ impl<'a> Reader<'a> {
             2 => Action::Delete,
             _ => return Err(OpListError::Invalid("action")),
         };
-        Ok(Op { action, object, key, predecessors })
+        Ok(Op {
+            action,
+            object,
+            key,
+            predecessors,
+        })
     }
 
     fn value(&mut self, time: Timestamp) -> Result<Value, OpListError> {

@@ -123,7 +123,8 @@ impl fmt::Display for Relation {
 pub struct UnknownRelation;
 
 /// All that a person is to one customer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct RelationSet(u16);
 
 impl RelationSet {
