@@ -3,6 +3,9 @@
 //! Actions know neither HTTP nor SQL text. They refuse with a [`Code`]; what status that is and how it reads in
 //! which language is said in `http::problem`.
 
+pub mod customers;
+pub mod reader;
+
 use crate::storage::StorageError;
 
 /// Why something was not done.

@@ -8,6 +8,7 @@ pub mod config;
 pub mod export;
 pub mod http;
 pub mod import;
+pub mod jobs;
 pub mod seam;
 pub mod storage;
 pub mod telemetry;

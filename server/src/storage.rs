@@ -4,11 +4,17 @@
 //! macro runs one body on either. Functions here read and write rows; they decide nothing, know no HTTP, and take
 //! the time as an argument. Every function runs in the tests on both databases.
 
+pub mod customers;
 mod database;
 pub mod keys;
+pub mod leases;
 mod migrate;
+mod reach;
+pub mod search;
+pub mod viewers;
 
 pub use database::{Database, OpenError, Tx};
+pub use reach::Reach;
 
 /// An error of the database driver. Callers log it once at the edge; people see `internal` or `storage_full`.
 pub type StorageError = sqlx::Error;

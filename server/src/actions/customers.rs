@@ -1,0 +1,211 @@
+//! Listing, searching and showing customers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sync_core::{
+    ids::{CustomerId, OrgId, UserId},
+    projection::{Query, searchable_text},
+    visibility::{ClassRights, RelationSet},
+};
+
+use super::{ActionError, Code, reader::Reader};
+use crate::storage::{
+    Database, Tx,
+    customers::{self, CustomerFilter, CustomerPlace, CustomerRow, DocumentRow},
+    search,
+    viewers::{self, Named},
+};
+
+/// Customers on one page.
+pub const PAGE_MAX: i64 = 200;
+/// Documents that the index may propose for one search: more words narrow it.
+const CANDIDATES_MAX: i64 = 5_000;
+/// Customers that one search finds in documents; those found by name are not counted.
+const FOUND_MAX: usize = 1_000;
+/// Documents of a customer that are shown: years of daily visits. Newest first in each kind.
+const DOCUMENTS_MAX: i64 = 10_000;
+
+/// What is asked of the list.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Which.
+    pub filter: CustomerFilter,
+    /// Only those to whom the reader is this.
+    pub relation: Option<String>,
+    /// Only those in whose name or readable documents these words are.
+    pub words: Option<String>,
+    /// Behind this one.
+    pub after: Option<CustomerPlace>,
+    /// At most so many; up to [`PAGE_MAX`].
+    pub limit: i64,
+}
+
+/// One line of the list.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The customer.
+    pub customer: CustomerRow,
+    /// What the reader is to it.
+    pub relations: RelationSet,
+}
+
+/// A page of the list.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The lines.
+    pub items: Vec<Listed>,
+    /// How those named in them are called.
+    pub people: BTreeMap<UserId, Named>,
+    /// From where the list goes on.
+    pub next: Option<CustomerPlace>,
+}
+
+/// A customer with all that the reader may see of it.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The customer.
+    pub customer: CustomerRow,
+    /// What the reader is to it.
+    pub relations: RelationSet,
+    /// What he may do with its documents.
+    pub rights: ClassRights,
+    /// The documents he may read.
+    pub documents: Vec<DocumentRow>,
+    /// How those named in them are called.
+    pub people: BTreeMap<UserId, Named>,
+}
+
+/// Lists the customers a person may see.
+///
+/// # Errors
+/// `account_not_active`, or the database's.
+pub async fn list(database: &Database, org: OrgId, user: UserId, wanted: Wanted) -> Result<Page, ActionError> {
+    let mut tx = database.read().await?;
+    let reader = Reader::load(&mut tx, org, user).await?;
+    let reach = match &wanted.relation {
+        Some(name) => reader.reach_as(name),
+        None => reader.reach(),
+    };
+    let mut filter = wanted.filter;
+    if let Some(words) = wanted.words.map(|words| words.trim().to_owned()).filter(|words| !words.is_empty()) {
+        filter.found = find_by_words(&mut tx, &reader, &reach, &words).await?;
+        filter.name_part = Some(words);
+    }
+    let limit = wanted.limit.clamp(1, PAGE_MAX);
+    // One more than asked for tells whether the list goes on.
+    let mut rows = customers::list_customers(&mut tx, org, &reach, &filter, wanted.after.as_ref(), limit + 1).await?;
+    let more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next = rows.last().filter(|_| more).map(|last| CustomerPlace {
+        name: last.name.clone(),
+        id: last.id,
+    });
+    let ids: Vec<CustomerId> = rows.iter().map(|row| row.id).collect();
+    let relations = reader.relations_of(&mut tx, &ids).await?;
+    let people = named(&mut tx, org, rows.iter().filter_map(|row| row.owner)).await?;
+    let items = rows
+        .into_iter()
+        .map(|customer| Listed {
+            relations: relations.get(&customer.id).copied().unwrap_or_default(),
+            customer,
+        })
+        .collect();
+    Ok(Page { items, people, next })
+}
+
+// The index proposes documents of customers in reach; the text decides whether they match, and the rights on each
+// document whether its customer is found by it: nobody learns that a word stands in what he may not read.
+async fn find_by_words(
+    tx: &mut Tx,
+    reader: &Reader,
+    reach: &crate::storage::Reach,
+    words: &str,
+) -> Result<Vec<CustomerId>, ActionError> {
+    let query = Query::parse(words);
+    let candidates = search::list_candidates(tx, reader.org, reach, &query, CANDIDATES_MAX).await?;
+    let matching: Vec<_> = candidates
+        .into_iter()
+        .filter(|candidate| {
+            let fields = serde_json::from_str(&candidate.document.fields).unwrap_or_default();
+            query.matches(&searchable_text(&fields))
+        })
+        .collect();
+    let ids: BTreeSet<CustomerId> = matching.iter().map(|candidate| candidate.document.customer).collect();
+    let ids: Vec<CustomerId> = ids.into_iter().collect();
+    let relations = reader.relations_of(tx, &ids).await?;
+    let mut found = BTreeSet::new();
+    for candidate in &matching {
+        let Some(relations) = relations.get(&candidate.document.customer) else {
+            continue;
+        };
+        let rights = reader.rights(*relations);
+        if reader
+            .document_rights(rights, &candidate.document, candidate.owner)
+            .may_read()
+        {
+            found.insert(candidate.document.customer);
+        }
+        if found.len() == FOUND_MAX {
+            break;
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// Shows a customer.
+///
+/// # Errors
+/// `not_found` alike for one that does not exist and one of which the reader may see nothing; `account_not_active`; or
+/// the database's.
+pub async fn show(database: &Database, org: OrgId, user: UserId, customer: CustomerId) -> Result<Shown, ActionError> {
+    let mut tx = database.read().await?;
+    let reader = Reader::load(&mut tx, org, user).await?;
+    let relations = reader
+        .relations_of(&mut tx, &[customer])
+        .await?
+        .remove(&customer)
+        .unwrap_or_default();
+    let rights = reader.rights(relations);
+    let unknown = || ActionError::refused(Code::NotFound);
+    if rights.is_empty() {
+        return Err(unknown());
+    }
+    let row = customers::find_customer(&mut tx, org, customer)
+        .await?
+        .ok_or_else(unknown)?;
+    let mut documents = customers::list_documents(&mut tx, org, customer, DOCUMENTS_MAX).await?;
+    documents.retain(|document| reader.document_rights(rights, document, row.owner).may_read());
+    if documents.is_empty() && !rights.of(sync_core::document::Kind::Card).may_read() {
+        return Err(unknown());
+    }
+    let mentioned = documents
+        .iter()
+        .flat_map(|document| [Some(document.author), document.responsible])
+        .flatten();
+    let people = named(&mut tx, org, mentioned.chain(row.owner)).await?;
+    Ok(Shown {
+        customer: row,
+        relations,
+        rights,
+        documents,
+        people,
+    })
+}
+
+/// How some people are called.
+///
+/// # Errors
+/// The database's.
+pub async fn named(
+    tx: &mut Tx,
+    org: OrgId,
+    users: impl IntoIterator<Item = UserId>,
+) -> Result<BTreeMap<UserId, Named>, ActionError> {
+    let users: BTreeSet<UserId> = users.into_iter().collect();
+    let users: Vec<UserId> = users.into_iter().collect();
+    Ok(viewers::list_named(tx, org, &users)
+        .await?
+        .into_iter()
+        .map(|named| (named.id, named))
+        .collect())
+}

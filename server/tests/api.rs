@@ -1,0 +1,8 @@
+//! The server's reading side on both databases: search, lists, JSON API, live pokes.
+
+#[path = "api/customers.rs"]
+mod customers;
+#[path = "api/fixture.rs"]
+mod fixture;
+#[path = "api/search.rs"]
+mod search;

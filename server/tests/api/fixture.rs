@@ -1,0 +1,326 @@
+//! A small company with rows as the log writes them, made by hand so that reading is tested by itself.
+
+use serde_json::Value;
+use server::{
+    seam::Seam,
+    storage::{Database, Tx},
+    testing::START,
+};
+use sync_core::{
+    document::Kind,
+    ids::{CustomerId, DocumentId, OrgId, PoolId, TeamId, UserId},
+    visibility::{
+        CustomerFacts, Memberships, Policy, Role, UserState, Viewer, customer_scopes, document_feeds, document_scopes,
+        feeds_of, viewer_scopes,
+    },
+};
+use uuid::Uuid;
+
+/// Runs one statement on either database.
+macro_rules! execute {
+    ($tx:expr, $sql:expr, $($bound:expr),* $(,)?) => {
+        match $tx {
+            Tx::Sqlite(tx) => sqlx::query($sql)$(.bind($bound))*.execute(&mut **tx).await.map(drop),
+            Tx::Postgres(tx) => sqlx::query($sql)$(.bind($bound))*.execute(&mut **tx).await.map(drop),
+        }
+        .expect("the fixture's row is written")
+    };
+}
+
+/// One organisation under construction.
+pub(crate) struct Company {
+    pub(crate) database: Database,
+    pub(crate) seam: Seam,
+    pub(crate) org: OrgId,
+}
+
+impl Company {
+    pub(crate) async fn new(database: &Database, seam: &Seam, name: &str) -> Self {
+        let org = OrgId(seam.uuid());
+        let mut tx = database.write().await.unwrap();
+        execute!(
+            &mut tx,
+            "INSERT INTO organisation (org_id, name, timezone, log_id, settings, directory_version, created_at) \
+             VALUES ($1, $2, 'Asia/Shanghai', $3, '{}', 1, $4)",
+            org.0,
+            name,
+            seam.uuid(),
+            START.0
+        );
+        execute!(
+            &mut tx,
+            "INSERT INTO log_head (org_id, head, audit_head) VALUES ($1, 0, 0)",
+            org.0
+        );
+        tx.commit().await.unwrap();
+        Self {
+            database: database.clone(),
+            seam: seam.clone(),
+            org,
+        }
+    }
+
+    pub(crate) async fn team(&self, name: &str) -> TeamId {
+        let team = TeamId(self.seam.uuid());
+        let mut tx = self.database.write().await.unwrap();
+        execute!(
+            &mut tx,
+            "INSERT INTO team (org_id, team_id, name, created_at) VALUES ($1, $2, $3, $4)",
+            self.org.0,
+            team.0,
+            name,
+            START.0
+        );
+        execute!(
+            &mut tx,
+            "INSERT INTO team_closure (org_id, ancestor_id, descendant_id, depth) VALUES ($1, $2, $2, 0)",
+            self.org.0,
+            team.0
+        );
+        tx.commit().await.unwrap();
+        team
+    }
+
+    pub(crate) async fn pool(&self, name: &str) -> PoolId {
+        let pool = PoolId(self.seam.uuid());
+        let mut tx = self.database.write().await.unwrap();
+        execute!(
+            &mut tx,
+            "INSERT INTO pool (org_id, pool_id, name, created_at) VALUES ($1, $2, $3, $4)",
+            self.org.0,
+            pool.0,
+            name,
+            START.0
+        );
+        tx.commit().await.unwrap();
+        pool
+    }
+
+    pub(crate) async fn user(&self, login: &str, role: Role, team: Option<TeamId>, pools: &[(PoolId, bool)]) -> UserId {
+        let user = UserId(self.seam.uuid());
+        let mut tx = self.database.write().await.unwrap();
+        execute!(
+            &mut tx,
+            "INSERT INTO user_account (org_id, user_id, login, name, role, team_id, state, acl_version, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, 'active', 1, $7)",
+            self.org.0,
+            user.0,
+            login,
+            format!("{login} (name)"),
+            role.name(),
+            team.map(|team| team.0),
+            START.0
+        );
+        let places = Memberships {
+            team,
+            managed_teams: team.filter(|_| role == Role::Manager).into_iter().collect(),
+            pools: pools.to_vec(),
+        };
+        let viewer = Viewer {
+            user,
+            role,
+            state: UserState::Active,
+        };
+        for held in viewer_scopes(viewer, self.org, &places, &Policy::default()) {
+            execute!(
+                &mut tx,
+                "INSERT INTO viewer_scope (org_id, user_id, scope, relation, from_seq) VALUES ($1, $2, $3, $4, 0)",
+                self.org.0,
+                user.0,
+                held.scope.to_bytes().to_vec(),
+                held.stored_relation()
+            );
+        }
+        tx.commit().await.unwrap();
+        user
+    }
+
+    /// A customer with its card.
+    pub(crate) async fn customer(
+        &self,
+        name: &str,
+        owner: Option<UserId>,
+        pool: Option<PoolId>,
+        team: Option<TeamId>,
+    ) -> CustomerId {
+        let customer = CustomerId(self.seam.uuid());
+        let mut tx = self.database.write().await.unwrap();
+        let seq = self.next_seq(&mut tx).await;
+        execute!(
+            &mut tx,
+            "INSERT INTO customer (org_id, customer_id, owner_id, pool_id, team_id, assignment_version, assigned_seq, \
+             created_seq, created_by, created_at, name) VALUES ($1, $2, $3, $4, $5, 1, $6, $6, $7, $8, $9)",
+            self.org.0,
+            customer.0,
+            owner.map(|id| id.0),
+            pool.map(|id| id.0),
+            team.map(|id| id.0),
+            seq,
+            owner.map_or(Uuid::nil(), |id| id.0),
+            START.0,
+            name
+        );
+        let facts = CustomerFacts {
+            owner,
+            pool,
+            team,
+            collaborators: Vec::new(),
+        };
+        for scope in customer_scopes(&facts, self.org) {
+            execute!(
+                &mut tx,
+                "INSERT INTO scope_member (org_id, scope, customer_id, from_seq) VALUES ($1, $2, $3, $4)",
+                self.org.0,
+                scope.to_bytes().to_vec(),
+                customer.0,
+                seq
+            );
+        }
+        execute!(
+            &mut tx,
+            "INSERT INTO ownership_event (org_id, seq, customer_id, event, by_user_id, to_owner_id, to_pool_id, reason, at) \
+             VALUES ($1, $2, $3, 'create', $4, $5, $6, '', $7)",
+            self.org.0,
+            seq,
+            customer.0,
+            owner.map_or(Uuid::nil(), |id| id.0),
+            owner.map(|id| id.0),
+            pool.map(|id| id.0),
+            START.0
+        );
+        tx.commit().await.unwrap();
+        let author = owner.unwrap_or(UserId(Uuid::nil()));
+        self.document(customer, Kind::Card, author, serde_json::json!({ "name": name }))
+            .await;
+        customer
+    }
+
+    /// A document with one change, written to the feeds of its customer's scopes.
+    pub(crate) async fn document(&self, customer: CustomerId, kind: Kind, author: UserId, fields: Value) -> DocumentId {
+        let document = if kind.is_single() {
+            DocumentId::derived(self.org, customer, kind, 0)
+        } else {
+            DocumentId(self.seam.uuid())
+        };
+        let mut tx = self.database.write().await.unwrap();
+        let seq = self.next_seq(&mut tx).await;
+        execute!(
+            &mut tx,
+            "INSERT INTO document (org_id, document_id, customer_id, kind, generation, author_id, version, first_seq, \
+             last_seq, created_at, received_at, late, checked_in, fields) \
+             VALUES ($1, $2, $3, $4, 0, $5, 1, $6, $6, $7, $7, $8, $8, $9)",
+            self.org.0,
+            document.0,
+            customer.0,
+            i16::from(kind.number()),
+            author.0,
+            seq,
+            START.0,
+            false,
+            fields.to_string()
+        );
+        self.change(&mut tx, document, customer, kind, author, seq).await;
+        tx.commit().await.unwrap();
+        document
+    }
+
+    /// Another value of a document's fields, by another change.
+    pub(crate) async fn edit(
+        &self,
+        customer: CustomerId,
+        document: DocumentId,
+        kind: Kind,
+        author: UserId,
+        fields: Value,
+    ) {
+        let mut tx = self.database.write().await.unwrap();
+        let seq = self.next_seq(&mut tx).await;
+        execute!(
+            &mut tx,
+            "UPDATE document SET fields = $3, version = version + 1, last_seq = $4 WHERE org_id = $1 AND document_id = $2",
+            self.org.0,
+            document.0,
+            fields.to_string(),
+            seq
+        );
+        self.change(&mut tx, document, customer, kind, author, seq).await;
+        tx.commit().await.unwrap();
+    }
+
+    async fn change(
+        &self,
+        tx: &mut Tx,
+        document: DocumentId,
+        customer: CustomerId,
+        kind: Kind,
+        author: UserId,
+        seq: i64,
+    ) {
+        execute!(
+            tx,
+            "INSERT INTO change (org_id, document_id, actor, seq, log_seq, customer_id, kind, hash, start_op, op_count, \
+             dependencies, body, author_id, device_time, received_at, late) \
+             VALUES ($1, $2, $3, $4, $4, $5, $6, $7, 1, 1, $8, $8, $9, $10, $10, $11)",
+            self.org.0,
+            document.0,
+            author.0.as_bytes().to_vec(),
+            seq,
+            customer.0,
+            i16::from(kind.number()),
+            self.seam.random::<32>().to_vec(),
+            Vec::<u8>::new(),
+            author.0,
+            START.0,
+            false
+        );
+        let scopes = self.scopes_of(tx, customer).await;
+        let mut feeds = feeds_of(&scopes, kind);
+        feeds.extend(document_feeds(&document_scopes(kind, author, None, false)));
+        feeds.sort_unstable();
+        feeds.dedup();
+        for feed in feeds {
+            execute!(
+                tx,
+                "INSERT INTO feed (org_id, feed, seq, document_id) VALUES ($1, $2, $3, $4)",
+                self.org.0,
+                feed.to_vec(),
+                seq,
+                document.0
+            );
+        }
+    }
+
+    async fn scopes_of(&self, tx: &mut Tx, customer: CustomerId) -> Vec<sync_core::visibility::Scope> {
+        const SQL: &str = "SELECT scope FROM scope_member WHERE org_id = $1 AND customer_id = $2 AND to_seq IS NULL";
+        let rows: Vec<(Vec<u8>,)> = match tx {
+            Tx::Sqlite(tx) => {
+                sqlx::query_as(SQL)
+                    .bind(self.org.0)
+                    .bind(customer.0)
+                    .fetch_all(&mut **tx)
+                    .await
+            }
+            Tx::Postgres(tx) => {
+                sqlx::query_as(SQL)
+                    .bind(self.org.0)
+                    .bind(customer.0)
+                    .fetch_all(&mut **tx)
+                    .await
+            }
+        }
+        .unwrap();
+        rows.iter()
+            .map(|(scope,)| sync_core::visibility::Scope::from_bytes(scope).unwrap())
+            .collect()
+    }
+
+    async fn next_seq(&self, tx: &mut Tx) -> i64 {
+        const SQL: &str = "UPDATE log_head SET head = head + 1 WHERE org_id = $1 RETURNING head";
+        let (head,): (i64,) = match tx {
+            Tx::Sqlite(tx) => sqlx::query_as(SQL).bind(self.org.0).fetch_one(&mut **tx).await,
+            Tx::Postgres(tx) => sqlx::query_as(SQL).bind(self.org.0).fetch_one(&mut **tx).await,
+        }
+        .unwrap();
+        head
+    }
+}
