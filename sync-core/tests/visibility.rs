@@ -276,6 +276,9 @@ fn unknown_roles_states_relations_scopes_and_rights_give_nothing() {
     assert!(Scope::from_bytes(&[]).is_err());
     assert!(Scope::from_bytes(&Scope::Book(ME).to_bytes()[..16]).is_err());
     assert_eq!(Rights::from(0b1110_0000), Rights::NONE);
+    assert_eq!(RelationSet::from(0b1100_0000_0000_0000), RelationSet::NONE);
+    let held = RelationSet::from(Relation::Team).with(Relation::Owner);
+    assert_eq!(RelationSet::from(u16::from(held)), held);
 }
 
 #[test]

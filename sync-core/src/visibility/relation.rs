@@ -122,9 +122,9 @@ impl fmt::Display for Relation {
 #[error("no such relation to a customer; nothing is granted for it")]
 pub struct UnknownRelation;
 
-/// All that a person is to one customer.
+/// All that a person is to one customer. Travels as a number; bits this version does not know are dropped.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "u16", into = "u16")]
 pub struct RelationSet(u16);
 
 impl RelationSet {
@@ -177,6 +177,18 @@ impl RelationSet {
     #[must_use]
     pub fn strongest(self) -> Option<Relation> {
         self.iter().next()
+    }
+}
+
+impl From<u16> for RelationSet {
+    fn from(bits: u16) -> Self {
+        Self(bits & ((1 << Relation::COUNT) - 1))
+    }
+}
+
+impl From<RelationSet> for u16 {
+    fn from(relations: RelationSet) -> Self {
+        relations.0
     }
 }
 
