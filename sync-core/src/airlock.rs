@@ -8,7 +8,10 @@ mod trial;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::document::{BuiltChange, Change, Document, Refusal, check_change};
+use crate::{
+    document::{BuiltChange, Change, Document, Refusal, check_change},
+    protocol::limits::{CHANGE_BYTES_MAX, DOCUMENT_BYTES_MAX},
+};
 
 /// How much is tried before a change is admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,10 @@ pub enum Trial {
 pub fn admit(document: &mut Document, change: Change, body_bytes: usize, trial: Trial) -> Result<BuiltChange, Refusal> {
     let start_op = check_change(document.state(), &change, body_bytes)?;
     let built = contain(|| document.build(&change, start_op).1)?;
+    // What is stored and sent on is the canonical form, and that may be longer than what came.
+    if built.body.len() > CHANGE_BYTES_MAX || document.state().bytes() + built.body.len() > DOCUMENT_BYTES_MAX {
+        return Err(Refusal::DocumentTooLarge);
+    }
     if trial == Trial::Build {
         document.push(change, built.hash, start_op, built.body.len());
         return Ok(built);

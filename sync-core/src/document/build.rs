@@ -8,6 +8,9 @@ use crate::{
     time::Timestamp,
 };
 
+/// Farthest instant that Automerge is given, in either direction: 285,000 years.
+const AUTOMERGE_TIME_MAX: i64 = 1 << 53;
+
 /// Builds the Automerge change. May panic on what the gates refuse; callers contain it.
 pub(super) fn automerge_change(change: &Change, start_op: u64, mut dependencies: Vec<ChangeHash>) -> automerge::Change {
     dependencies.sort_unstable();
@@ -22,7 +25,7 @@ pub(super) fn automerge_change(change: &Change, start_op: u64, mut dependencies:
         hash: None,
         seq: change.seq,
         start_op: std::num::NonZeroU64::new(start_op).unwrap_or(std::num::NonZeroU64::MIN),
-        time: change.time.0,
+        time: automerge_time(change.time),
         message: None,
         deps: dependencies
             .into_iter()
@@ -31,6 +34,12 @@ pub(super) fn automerge_change(change: &Change, start_op: u64, mut dependencies:
         extra_bytes: Vec::new(),
         author: None,
     })
+}
+
+/// The instant as Automerge gets it. It stores the differences between its changes' times, which overflow for the
+/// clocks of broken or hostile phones; the op-list keeps the exact one, and nothing is decided by either.
+pub(super) fn automerge_time(time: Timestamp) -> i64 {
+    time.0.clamp(-AUTOMERGE_TIME_MAX, AUTOMERGE_TIME_MAX)
 }
 
 pub(super) fn change_hash(change: &automerge::Change) -> ChangeHash {

@@ -308,14 +308,14 @@ pub(super) fn make_change(
     for edit in edits {
         write(&mut transaction, edit).map_err(refused)?;
     }
-    transaction.commit_with(CommitOptions::default().with_time(time.0));
+    transaction.commit_with(CommitOptions::default().with_time(build::automerge_time(time)));
     let Some(made) = automerge.get_last_local_change() else {
         return Ok(None);
     };
     let names: BTreeMap<ChangeHash, ChangeId> = state.changes().map(|(id, applied)| (applied.hash, id)).collect();
     let (change, start_op) = build::op_list(&made, |hash| names.get(&hash).copied())
         .ok_or_else(|| EditError::Automerge("an edit outside the schema".to_owned()))?;
-    finish(document, change, start_op).map(Some)
+    finish(document, Change { time, ..change }, start_op).map(Some)
 }
 
 /// The change must pass the same gates at its receiver, so it passes them here first.

@@ -53,7 +53,7 @@ impl Register {
             .iter()
             .filter(|entry| !entry.overwritten && entry.content != Content::Removed)
             .collect();
-        visible.sort_by(|a, b| b.id.cmp(&a.id));
+        visible.sort_by_key(|entry| std::cmp::Reverse(entry.id));
         visible
     }
 
