@@ -50,7 +50,9 @@ fn groups() -> impl Iterator<Item = (u64, Replay)> {
     let seed = setting("FIELDPOOL_FUZZ_SEED", SEED);
     let count = setting("FIELDPOOL_FUZZ_ITERATIONS", ITERATIONS).div_ceil(GROUP);
     println!("seed {seed}, {count} groups of {GROUP}");
-    (0..count).map(move |index| seed.wrapping_add(index)).map(|seed| (seed, Replay(seed)))
+    (0..count)
+        .map(move |index| seed.wrapping_add(index))
+        .map(|seed| (seed, Replay(seed)))
 }
 
 #[test]
@@ -67,7 +69,10 @@ fn t017_mutated_op_lists_are_refused_or_read_back_equal_and_never_panic() {
     if env::var("FIELDPOOL_FUZZ_ITERATIONS").is_err() {
         // The fuzz is worth something only while it reaches what it is meant for.
         for expected in EXPECTED_OUTCOMES {
-            assert!(outcomes.contains_key(expected), "no case ended as {expected}: {outcomes:?}");
+            assert!(
+                outcomes.contains_key(expected),
+                "no case ended as {expected}: {outcomes:?}"
+            );
         }
     }
 }
@@ -103,8 +108,16 @@ impl Lab {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let kind = *Kind::ALL.choose(&mut rng).unwrap();
         let first: u8 = rng.random();
-        let phones = (0..3).map(|index| (actor(first.wrapping_add(index)), Document::new(kind))).collect();
-        Self { rng, kind, hub: Document::new(kind), phones, log: Vec::new() }
+        let phones = (0..3)
+            .map(|index| (actor(first.wrapping_add(index)), Document::new(kind)))
+            .collect();
+        Self {
+            rng,
+            kind,
+            hub: Document::new(kind),
+            phones,
+            log: Vec::new(),
+        }
     }
 
     /// One op-list: an honest one, which must be accepted, or a mutant. Gives its outcome.
@@ -113,14 +126,22 @@ impl Lab {
         if self.rng.random_bool(0.4) {
             self.sync(which);
         }
-        if self.rng.random_bool(0.3) { self.honest(which) } else { self.mutant(which) }
+        if self.rng.random_bool(0.3) {
+            self.honest(which)
+        } else {
+            self.mutant(which)
+        }
     }
 
     /// The phone sends what the hub lacks, oldest first, and takes what it lacks itself.
     fn sync(&mut self, which: usize) {
         let phone = self.phones[which].1.clone();
-        let sent: Vec<Change> =
-            phone.changes().iter().filter(|change| self.hub.state().change(change.id()).is_none()).cloned().collect();
+        let sent: Vec<Change> = phone
+            .changes()
+            .iter()
+            .filter(|change| self.hub.state().change(change.id()).is_none())
+            .cloned()
+            .collect();
         for change in sent {
             let body = encode(&change, self.kind);
             match self.submit(&body) {
@@ -134,15 +155,20 @@ impl Lab {
             }
         }
         merge(&mut self.phones[which].1, &self.hub);
-        assert_eq!(shown(&self.phones[which].1), shown(&self.hub), "phone and hub show the same after a sync");
+        assert_eq!(
+            shown(&self.phones[which].1),
+            shown(&self.hub),
+            "phone and hub show the same after a sync"
+        );
     }
 
     fn next_change(&mut self, which: usize) -> Option<Change> {
         let (actor, phone) = &self.phones[which];
         if self.rng.random_bool(0.5) {
             let mut copy = phone.clone();
-            let edits: Vec<_> =
-                (0..self.rng.random_range(1..4)).map(|_| edit(&mut self.rng, self.kind)).collect();
+            let edits: Vec<_> = (0..self.rng.random_range(1..4))
+                .map(|_| edit(&mut self.rng, self.kind))
+                .collect();
             let at = time(&mut self.rng);
             return match copy.edit(*actor, at, &edits) {
                 Ok(built) => built.map(|built| built.change),
@@ -156,9 +182,15 @@ impl Lab {
     }
 
     fn honest(&mut self, which: usize) -> &'static str {
-        let Some(change) = self.next_change(which) else { return "no change" };
+        let Some(change) = self.next_change(which) else {
+            return "no change";
+        };
         let body = encode(&change, self.kind);
-        assert_eq!(oplist::decode(&body, self.kind), Ok(change.clone()), "decode(encode(x)) is x");
+        assert_eq!(
+            oplist::decode(&body, self.kind),
+            Ok(change.clone()),
+            "decode(encode(x)) is x"
+        );
         let phone = &mut self.phones[which].1;
         admit(phone, change.clone(), body.len(), Trial::Reload)
             .unwrap_or_else(|refusal| panic!("an honest change was refused: {refusal} {change:?}"));
@@ -169,7 +201,9 @@ impl Lab {
         if self.rng.random_bool(0.5) {
             self.sync(which);
         }
-        let Some(mut change) = self.next_change(which) else { return "no change" };
+        let Some(mut change) = self.next_change(which) else {
+            return "no change";
+        };
         for _ in 0..self.rng.random_range(1..4) {
             self.mutate(&mut change);
         }
@@ -189,7 +223,7 @@ impl Lab {
             Err(answer) => {
                 assert!(self.hub == before, "a refused change leaves no trace");
                 match answer {
-                    Answer::Codec(_) => "not an op-list",
+                    Answer::Codec => "not an op-list",
                     Answer::Gate(Refusal::TrialFailed) => panic!("the earlier gates let through {change:?} {body:?}"),
                     Answer::Gate(refusal) => refusal.code(),
                 }
@@ -199,7 +233,7 @@ impl Lab {
 
     /// The way of every foreign change: decode, then all gates with the full trial.
     fn submit(&mut self, body: &[u8]) -> Result<(), Answer> {
-        let change = oplist::decode(body, self.kind).map_err(Answer::Codec)?;
+        let change = oplist::decode(body, self.kind).map_err(|_| Answer::Codec)?;
         let built = admit(&mut self.hub, change, body.len(), Trial::Reload).map_err(Answer::Gate)?;
         self.log.push(built.body);
         Ok(())
@@ -218,12 +252,20 @@ impl Lab {
             0 => change.actor = *actors.choose(rng).unwrap(),
             1 => change.seq = number(rng, change.seq),
             2 => mutate_dependencies(rng, change, &actors, &self.hub),
-            3 => change.time = if rng.random() { time(rng) } else { Timestamp(rng.random()) },
+            3 => {
+                change.time = if rng.random() {
+                    time(rng)
+                } else {
+                    Timestamp(rng.random())
+                }
+            }
             4 => mutate_list(rng, change),
             _ => {
                 let count = change.operations.len() as u32;
                 let known = known_operations(&self.hub);
-                let Some(index) = (0..change.operations.len()).collect::<Vec<_>>().choose(rng).copied() else { return };
+                let Some(index) = (0..change.operations.len()).collect::<Vec<_>>().choose(rng).copied() else {
+                    return;
+                };
                 mutate_operation(rng, &mut change.operations[index], self.kind, count, &known, &actors);
             }
         }
@@ -236,7 +278,9 @@ impl Lab {
             let change = oplist::decode(body, self.kind).expect("what was stored decodes");
             assert_eq!(&encode(&change, self.kind), body, "what was stored is canonical");
             let hash = self.hub.state().change(change.id()).expect("it was stored").hash;
-            restored.restore(change, hash, body.len()).expect("what was admitted once is admitted again");
+            restored
+                .restore(change, hash, body.len())
+                .expect("what was admitted once is admitted again");
         }
         assert!(restored == self.hub, "the document read back from its log is the same");
         let automerge = self.hub.to_automerge().expect("an admitted document opens");
@@ -249,14 +293,20 @@ impl Lab {
             let ready: Vec<usize> = (0..waiting.len())
                 .filter(|index| {
                     let dependencies = &waiting[*index].dependencies;
-                    dependencies.iter().all(|dependency| reordered.state().change(*dependency).is_some())
+                    dependencies
+                        .iter()
+                        .all(|dependency| reordered.state().change(*dependency).is_some())
                 })
                 .collect();
             let change = waiting.remove(*ready.choose(&mut self.rng).expect("something is always ready"));
             let length = encode(&change, self.kind).len();
             admit(&mut reordered, change, length, Trial::Build).expect("any causal order is admitted");
         }
-        assert_eq!(shown(&reordered), shown(&self.hub), "the order of arrival does not matter");
+        assert_eq!(
+            shown(&reordered),
+            shown(&self.hub),
+            "the order of arrival does not matter"
+        );
         assert_eq!(heads(&reordered), heads(&self.hub));
     }
 }
@@ -264,7 +314,7 @@ impl Lab {
 /// Who refused.
 #[derive(Debug)]
 enum Answer {
-    Codec(OpListError),
+    Codec,
     Gate(Refusal),
 }
 
@@ -272,7 +322,11 @@ fn known_operations(document: &Document) -> Vec<OpId> {
     let mut known = Vec::new();
     let mut objects = vec![None];
     while let Some(object) = objects.pop() {
-        for entry in document.state().registers(object).flat_map(|(_, register)| register.entries()) {
+        for entry in document
+            .state()
+            .registers(object)
+            .flat_map(|(_, register)| register.entries())
+        {
             known.push(entry.id);
             if entry.content == Content::Map {
                 objects.push(Some(entry.id));
@@ -284,8 +338,20 @@ fn known_operations(document: &Document) -> Vec<OpId> {
 
 fn number(rng: &mut ChaCha8Rng, now: u64) -> u64 {
     let near = [now.wrapping_sub(1), now.wrapping_add(1), now.wrapping_add(2), 0, 1, 99];
-    let far = [u64::from(u32::MAX), 1 << 31, 1 << 63, u64::MAX, u64::MAX - 1, i64::MAX as u64];
-    *if rng.random_bool(0.7) { near.choose(rng) } else { far.choose(rng) }.unwrap()
+    let far = [
+        u64::from(u32::MAX),
+        1 << 31,
+        1 << 63,
+        u64::MAX,
+        u64::MAX - 1,
+        i64::MAX as u64,
+    ];
+    *if rng.random_bool(0.7) {
+        near.choose(rng)
+    } else {
+        far.choose(rng)
+    }
+    .unwrap()
 }
 
 fn mutate_dependencies(rng: &mut ChaCha8Rng, change: &mut Change, actors: &[ActorId], hub: &Document) {
@@ -297,7 +363,10 @@ fn mutate_dependencies(rng: &mut ChaCha8Rng, change: &mut Change, actors: &[Acto
             dependencies.pop();
         }
         2 => dependencies.extend(known.choose(rng).copied()),
-        3 => dependencies.push(ChangeId { actor: *actors.choose(rng).unwrap(), seq: number(rng, change.seq) }),
+        3 => dependencies.push(ChangeId {
+            actor: *actors.choose(rng).unwrap(),
+            seq: number(rng, change.seq),
+        }),
         4 => dependencies.extend(dependencies.first().copied()),
         _ => {
             if let Some(dependency) = dependencies.first_mut() {
@@ -332,7 +401,12 @@ fn mutate_list(rng: &mut ChaCha8Rng, change: &mut Change) {
             let mut object = None;
             for _ in 0..rng.random_range(2..8) {
                 let made = OpRef::Local(operations.len() as u32);
-                operations.push(Op { action: Action::MakeMap, object, key: "zz".to_owned(), predecessors: Vec::new() });
+                operations.push(Op {
+                    action: Action::MakeMap,
+                    object,
+                    key: "zz".to_owned(),
+                    predecessors: Vec::new(),
+                });
                 object = Some(made);
             }
         }
@@ -350,20 +424,43 @@ fn mutate_operation(
     let reference = |rng: &mut ChaCha8Rng| match rng.random_range(0..6) {
         0 => OpRef::Local(rng.random_range(0..count)),
         1 => OpRef::Local(*[count, count + 1, u32::MAX, 1 << 31].choose(rng).unwrap()),
-        2 => OpRef::Known(OpId { actor: *actors.choose(rng).unwrap(), counter: number(rng, 5) }),
-        3 => OpRef::Known(OpId { actor: *actors.choose(rng).unwrap(), counter: rng.random_range(0..30) }),
+        2 => OpRef::Known(OpId {
+            actor: *actors.choose(rng).unwrap(),
+            counter: number(rng, 5),
+        }),
+        3 => OpRef::Known(OpId {
+            actor: *actors.choose(rng).unwrap(),
+            counter: rng.random_range(0..30),
+        }),
         _ => match known.choose(rng) {
             Some(id) => OpRef::Known(*id),
             None => OpRef::Local(0),
         },
     };
     match rng.random_range(0..8) {
-        0 => operation.object = if rng.random_bool(0.2) { None } else { Some(reference(rng)) },
+        0 => {
+            operation.object = if rng.random_bool(0.2) {
+                None
+            } else {
+                Some(reference(rng))
+            }
+        }
         1 => {
             let field = kind.fields().choose(rng).unwrap().key;
             let other = Kind::ALL.choose(rng).unwrap().fields().choose(rng).unwrap().key;
             let id = uuid(rng).to_string();
-            let keys = [field, field, other, "zz", "x_newer", "", "a\0b", "\u{202e}abc", "vip", id.as_str()];
+            let keys = [
+                field,
+                field,
+                other,
+                "zz",
+                "x_newer",
+                "",
+                "a\0b",
+                "\u{202e}abc",
+                "vip",
+                id.as_str(),
+            ];
             operation.key = (*keys.choose(rng).unwrap()).to_owned();
             if rng.random_bool(0.05) {
                 operation.key = "长".repeat(rng.random_range(60..120));
@@ -442,7 +539,11 @@ fn t018_any_bytes_decode_to_an_error_or_to_what_encodes_canonically() {
                 mutate_bytes(&mut rng, &mut body);
             }
             // A change of one kind may be sent under the name of another.
-            let kind = if rng.random_bool(0.1) { *Kind::ALL.choose(&mut rng).unwrap() } else { kind };
+            let kind = if rng.random_bool(0.1) {
+                *Kind::ALL.choose(&mut rng).unwrap()
+            } else {
+                kind
+            };
             match oplist::decode(&body, kind) {
                 Ok(change) => {
                     let canonical = encode(&change, kind);

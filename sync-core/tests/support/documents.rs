@@ -10,8 +10,8 @@ use rand_chacha::ChaCha8Rng;
 use sync_core::{
     airlock::{Trial, admit},
     document::{
-        Action, Change, ChangeId, Content, DEPTH_MAX, Document, DocumentState, Edit, FieldType, Kind, MapType, Op, OpId, OpRef,
-        SCHEMA_VERSION, Value,
+        Action, Change, ChangeId, Content, DEPTH_MAX, Document, DocumentState, Edit, FieldType, Kind, MapType, Op,
+        OpId, OpRef, SCHEMA_VERSION, Value,
     },
     ids::ActorId,
     protocol::oplist,
@@ -45,7 +45,18 @@ pub(crate) fn uuid(rng: &mut ChaCha8Rng) -> Uuid {
 /// A text that often holds what is hard: Chinese, four-byte characters, combining marks, nothing.
 #[must_use]
 pub(crate) fn text(rng: &mut ChaCha8Rng) -> String {
-    let words = ["", "a", "客户", "上海市浦东新区", "🦀", "e\u{301}", "\u{200b}", "Ünïcödé", "'; DROP TABLE", "零"];
+    let words = [
+        "",
+        "a",
+        "客户",
+        "上海市浦东新区",
+        "🦀",
+        "e\u{301}",
+        "\u{200b}",
+        "Ünïcödé",
+        "'; DROP TABLE",
+        "零",
+    ];
     let count = rng.random_range(1..4);
     (0..count).filter_map(|_| words.choose(rng).copied()).collect()
 }
@@ -58,7 +69,11 @@ pub(crate) fn scalar(rng: &mut ChaCha8Rng) -> Value {
         1 => Value::Bool(rng.random()),
         2 => Value::Int(*[0, -1, 1, i64::MIN, i64::MAX, 127, -129].choose(rng).unwrap()),
         3 => Value::Uint(*[0, 1, u64::MAX, 1 << 63, 255].choose(rng).unwrap()),
-        4 => Value::F64(*[0.0, -0.0, 1.5, f64::MIN_POSITIVE, f64::MAX, -1e-300].choose(rng).unwrap()),
+        4 => Value::F64(
+            *[0.0, -0.0, 1.5, f64::MIN_POSITIVE, f64::MAX, -1e-300]
+                .choose(rng)
+                .unwrap(),
+        ),
         5 => Value::Bytes((0..rng.random_range(0..20)).map(|_| rng.random()).collect()),
         6 => Value::Timestamp(*[0, -1, i64::MIN, i64::MAX, 1_700_000_000_000].choose(rng).unwrap()),
         _ => Value::Str(text(rng)),
@@ -71,7 +86,11 @@ pub(crate) fn value_of(rng: &mut ChaCha8Rng, field: FieldType) -> Value {
     match field {
         FieldType::Line(max) | FieldType::Prose(max) => Value::Str(text(rng).chars().take(max).collect()),
         FieldType::Choice(words) => Value::Str((*words.choose(rng).unwrap()).to_owned()),
-        FieldType::Date => Value::Str(format!("2026-{:02}-{:02}", rng.random_range(1..13), rng.random_range(1..29))),
+        FieldType::Date => Value::Str(format!(
+            "2026-{:02}-{:02}",
+            rng.random_range(1..13),
+            rng.random_range(1..29)
+        )),
         FieldType::Instant => Value::Timestamp(1_770_000_000_000 + rng.random_range(-5..5)),
         FieldType::Bool => Value::Bool(rng.random()),
         FieldType::Int(min, max) => Value::Int(*[min, max, min.midpoint(max)].choose(rng).unwrap()),
@@ -106,13 +125,32 @@ pub(crate) fn edit(rng: &mut ChaCha8Rng, kind: Kind) -> Edit {
             Edit::SetEntry { map: key, entry, value }
         };
     }
-    if rng.random_bool(0.2) { Edit::Remove { key } } else { Edit::Set { key, value: value_of(rng, field.value) } }
+    if rng.random_bool(0.2) {
+        Edit::Remove { key }
+    } else {
+        Edit::Set {
+            key,
+            value: value_of(rng, field.value),
+        }
+    }
 }
 
 /// Instants a phone's clock might show.
 #[must_use]
 pub(crate) fn time(rng: &mut ChaCha8Rng) -> Timestamp {
-    Timestamp(*[0, -1, 1_770_000_000_000, 1_770_000_000_001, i64::MAX, i64::MIN, 4_102_444_800_000].choose(rng).unwrap())
+    Timestamp(
+        *[
+            0,
+            -1,
+            1_770_000_000_000,
+            1_770_000_000_001,
+            i64::MAX,
+            i64::MIN,
+            4_102_444_800_000,
+        ]
+        .choose(rng)
+        .unwrap(),
+    )
 }
 
 /// A change as a newer app, or a hostile one, writes it: no Automerge transaction behind it, but every reference good.
@@ -121,7 +159,12 @@ pub(crate) fn time(rng: &mut ChaCha8Rng) -> Timestamp {
 #[must_use]
 pub(crate) fn raw_change(rng: &mut ChaCha8Rng, document: &Document, actor: ActorId) -> Change {
     let state = document.state();
-    let mut maker = Maker { state, operations: Vec::new(), maps: maps_of(state), current: BTreeMap::new() };
+    let mut maker = Maker {
+        state,
+        operations: Vec::new(),
+        maps: maps_of(state),
+        current: BTreeMap::new(),
+    };
     if state.changes().next().is_none() {
         for field in state.kind().containers() {
             let FieldType::Map(map) = field.value else { continue };
@@ -170,7 +213,11 @@ fn maps_of(state: &DocumentState) -> Vec<MapRef> {
         let id = object.map(|object| object.resolve(ActorId([0; 16]), 0));
         for (key, register) in state.registers(id) {
             for entry in register.entries().iter().filter(|entry| entry.content == Content::Map) {
-                let field = if inside == Inside::Root { state.kind().field(key) } else { None };
+                let field = if inside == Inside::Root {
+                    state.kind().field(key)
+                } else {
+                    None
+                };
                 let inside = match field.map(|field| (field.value, field.write_once)) {
                     Some((FieldType::Map(map), once)) => Inside::Known(map, once),
                     _ => Inside::Open,
@@ -199,12 +246,24 @@ impl Maker<'_> {
                 if matches!(field.value, FieldType::Map(_)) {
                     return;
                 }
-                (field.key.to_owned(), Action::Put(value_of(rng, field.value)), field.write_once)
+                (
+                    field.key.to_owned(),
+                    Action::Put(value_of(rng, field.value)),
+                    field.write_once,
+                )
             }
             Inside::Root | Inside::Open => {
                 let key = (*NEWER_KEYS.choose(rng).unwrap()).to_owned();
                 let deeper = depth < DEPTH_MAX && rng.random_bool(0.4);
-                (key, if deeper { Action::MakeMap } else { Action::Put(scalar(rng)) }, false)
+                (
+                    key,
+                    if deeper {
+                        Action::MakeMap
+                    } else {
+                        Action::Put(scalar(rng))
+                    },
+                    false,
+                )
             }
             Inside::Known(map, once) => {
                 let (entry, value) = entry_of(rng, map);
@@ -224,7 +283,11 @@ impl Maker<'_> {
         if rng.random_bool(0.15) {
             predecessors.retain(|_| rng.random_bool(0.5));
         }
-        let action = if !predecessors.is_empty() && rng.random_bool(0.2) { Action::Delete } else { action };
+        let action = if !predecessors.is_empty() && rng.random_bool(0.2) {
+            Action::Delete
+        } else {
+            action
+        };
         if action == Action::MakeMap {
             let made = OpRef::Local(self.operations.len() as u32);
             self.maps.push((Some(made), Inside::Open, depth + 1));
@@ -246,7 +309,11 @@ impl Maker<'_> {
         }
         let register = self.register(object, key);
         register.map_or_else(Vec::new, |register| {
-            register.visible().into_iter().map(|entry| OpRef::Known(entry.id)).collect()
+            register
+                .visible()
+                .into_iter()
+                .map(|entry| OpRef::Known(entry.id))
+                .collect()
         })
     }
 
@@ -262,7 +329,12 @@ impl Maker<'_> {
             current.push(OpRef::Local(self.operations.len() as u32));
         }
         self.current.insert((object, key.clone()), current);
-        self.operations.push(Op { action, object, key, predecessors });
+        self.operations.push(Op {
+            action,
+            object,
+            key,
+            predecessors,
+        });
     }
 }
 
@@ -317,7 +389,9 @@ pub(crate) fn shown_by_automerge(automerge: &automerge::Automerge) -> Shown {
         for key in automerge.keys(object) {
             let path = format!("{path}/{key}");
             for (value, id) in automerge.get_all(object, key.as_str()).unwrap().into_iter().rev() {
-                let automerge::ObjId::Id(counter, actor, _) = &id else { panic!("an operation has an id") };
+                let automerge::ObjId::Id(counter, actor, _) = &id else {
+                    panic!("an operation has an id")
+                };
                 let name = format!("{counter}@{}", hex::encode(actor.to_bytes()));
                 let value = match value {
                     automerge::Value::Object(_) => {
@@ -355,8 +429,10 @@ fn written(scalar: &automerge::ScalarValue) -> String {
 #[must_use]
 pub(crate) fn heads(document: &Document) -> Vec<[u8; 32]> {
     let state = document.state();
-    let mut heads: Vec<[u8; 32]> =
-        state.heads().map(|head| state.change(head).expect("a head is a change").hash.0).collect();
+    let mut heads: Vec<[u8; 32]> = state
+        .heads()
+        .map(|head| state.change(head).expect("a head is a change").hash.0)
+        .collect();
     heads.sort_unstable();
     heads
 }
