@@ -4,7 +4,9 @@
 //! which language is said in `http::problem`.
 
 pub mod customers;
+pub mod devices;
 pub mod reader;
+pub mod sign_in;
 
 use crate::storage::StorageError;
 
@@ -137,6 +139,8 @@ codes! {
     AccountNotActive = "account_not_active",
     /// The device was revoked.
     DeviceRevoked = "device_revoked",
+    /// The person has as many devices as one may have.
+    DeviceLimit = "device_limit",
     /// The challenge is old, used, or somebody else's, or the signature over it is wrong.
     ProofRefused = "proof_refused",
     /// The person may not do this.

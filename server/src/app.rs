@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    auth::{Keys, KeysError, Passwords},
+    auth::{Keys, KeysError, LastSeen, Passwords},
     config::Config,
     seam::Seam,
     storage::Database,
@@ -20,6 +20,8 @@ pub struct App {
     pub keys: Keys,
     /// Hashing and checking of passwords, a few at a time.
     pub passwords: Passwords,
+    /// When devices were last heard.
+    pub last_seen: LastSeen,
     /// Settings and limits.
     pub config: Arc<Config>,
 }
@@ -37,6 +39,7 @@ impl App {
             seam,
             keys,
             passwords,
+            last_seen: LastSeen::default(),
             config: Arc::new(config),
         })
     }

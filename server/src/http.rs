@@ -2,6 +2,7 @@
 //!
 //! Handlers read a request, call one action and write its answer; they decide nothing and know no SQL.
 
+mod api;
 pub mod extract;
 mod health;
 mod layers;

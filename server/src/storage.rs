@@ -4,13 +4,18 @@
 //! macro runs one body on either. Functions here read and write rows; they decide nothing, know no HTTP, and take
 //! the time as an argument. Every function runs in the tests on both databases.
 
+pub mod audit;
 pub mod customers;
 mod database;
+pub mod devices;
 pub mod keys;
 pub mod leases;
+pub mod log;
 mod migrate;
+pub mod people;
 mod reach;
 pub mod search;
+pub mod sessions;
 pub mod viewers;
 
 pub use database::{Database, OpenError, Tx};

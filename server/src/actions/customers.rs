@@ -87,7 +87,11 @@ pub async fn list(database: &Database, org: OrgId, user: UserId, wanted: Wanted)
         None => reader.reach(),
     };
     let mut filter = wanted.filter;
-    if let Some(words) = wanted.words.map(|words| words.trim().to_owned()).filter(|words| !words.is_empty()) {
+    if let Some(words) = wanted
+        .words
+        .map(|words| words.trim().to_owned())
+        .filter(|words| !words.is_empty())
+    {
         filter.found = find_by_words(&mut tx, &reader, &reach, &words).await?;
         filter.name_part = Some(words);
     }

@@ -5,12 +5,16 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use axum::{
     Json,
     extract::{ConnectInfo, FromRequest, FromRequestParts, Request, rejection::JsonRejection},
-    http::{StatusCode, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
 
 use super::Problem;
-use crate::actions::{ActionError, Code};
+use crate::{
+    actions::{ActionError, Code},
+    app::App,
+    auth::{self, AccessToken, Person, TokenError},
+};
 
 /// A JSON body.
 #[derive(Debug)]
@@ -36,6 +40,49 @@ fn problem_of(rejection: &JsonRejection) -> Problem {
         // The parser's words name the field and the place; they go to the one who sent it, not to the log.
         _ => ActionError::invalid(rejection.body_text()).into(),
     }
+}
+
+/// A person with a session.
+#[derive(Debug, Clone)]
+pub struct SignedIn(pub Person);
+
+impl FromRequestParts<App> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let token = bearer(&parts.headers).ok_or(Code::Unauthenticated)?;
+        Ok(Self(auth::find_person(app, token).await?))
+    }
+}
+
+/// A device with an access token. What it may do now is asked with [`auth::check_device`], in the request's
+/// transaction.
+#[derive(Debug, Clone, Copy)]
+pub struct Device(pub AccessToken);
+
+impl FromRequestParts<App> for Device {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let token = bearer(&parts.headers).ok_or(Code::Unauthenticated)?;
+        auth::verify_token(&app.keys, app.seam.now(), token)
+            .map(Self)
+            .map_err(|error| match error {
+                TokenError::Expired => Code::Reauthenticate.into(),
+                TokenError::Invalid => Code::Unauthenticated.into(),
+            })
+    }
+}
+
+/// The token of `Authorization: Bearer …`; nothing if the header is missing, doubled or of another scheme.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next()?.to_str().ok()?;
+    if values.next().is_some() {
+        return None;
+    }
+    let (scheme, token) = value.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
 /// The address of the other end of the connection. Never taken from a header, which anybody may write.

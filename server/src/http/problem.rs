@@ -212,6 +212,14 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
             ),
             ("设备验证失败", "请获取新的质询,并用本设备的密钥签名。"),
         ),
+        Code::DeviceLimit => (
+            StatusCode::CONFLICT,
+            (
+                "Too many devices",
+                "Revoke a device that is no longer used, or ask an administrator to.",
+            ),
+            ("设备过多", "请撤销不再使用的设备,或请管理员处理。"),
+        ),
         Code::NotPermitted => (
             StatusCode::FORBIDDEN,
             (

@@ -2,7 +2,7 @@
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 
-use super::{Problem, health, layers};
+use super::{Problem, api, health, layers};
 use crate::{actions::Code, app::App};
 
 /// Every route of the server, inside the layers that each request passes.
@@ -10,6 +10,8 @@ pub fn router(app: App) -> Router {
     let json_bytes_max = app.config.limits.json_bytes_max;
     Router::new()
         .merge(health::routes())
+        .merge(api::tokens::routes())
+        .merge(api::devices::routes())
         .fallback(|| async { Problem::from(Code::UnknownRoute) })
         .method_not_allowed_fallback(|| async { Problem::from(Code::MethodNotAllowed) })
         .layer(DefaultBodyLimit::max(json_bytes_max))

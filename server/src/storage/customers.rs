@@ -241,7 +241,11 @@ fn like_pattern(part: &str) -> String {
     pattern.push('%');
     for character in part.to_lowercase().chars() {
         // No name holds it, and PostgreSQL takes no text that does.
-        let character = if character == '\0' { char::REPLACEMENT_CHARACTER } else { character };
+        let character = if character == '\0' {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            character
+        };
         if matches!(character, '%' | '_' | '\\') {
             pattern.push('\\');
         }

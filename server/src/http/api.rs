@@ -1,0 +1,4 @@
+//! The JSON API and what phones call, one file a resource.
+
+pub(super) mod devices;
+pub(super) mod tokens;
