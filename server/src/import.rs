@@ -19,6 +19,7 @@ pub mod report;
 pub mod rows;
 pub mod table;
 pub mod values;
+pub mod wanted;
 pub mod workbook;
 
 use std::fmt;
