@@ -8,6 +8,7 @@ pub mod audit;
 pub mod customers;
 mod database;
 pub mod devices;
+pub mod imports;
 pub mod keys;
 pub mod leases;
 pub mod log;

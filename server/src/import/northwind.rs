@@ -15,15 +15,15 @@ const CURRENCY: &str = "USD";
 /// The stage of an order that was delivered and paid.
 const WON: &str = "won";
 
-/// The three entities, in the order in which they must be applied.
+/// The three entities, each with the file it came from, in the order in which they must be applied.
 #[derive(Debug)]
 pub struct Northwind {
     /// Employees: who is reported to manages a team of his own.
-    pub users: Parsed,
+    pub users: (Parsed, Table),
     /// Customers with their owner and one contact.
-    pub customers: Parsed,
+    pub customers: (Parsed, Table),
     /// Orders as won deals with their own author and date.
-    pub opportunities: Parsed,
+    pub opportunities: (Parsed, Table),
 }
 
 /// Why the folder cannot be read.
@@ -84,22 +84,22 @@ pub fn read(employees: &[u8], customers: &[u8], orders: &[u8]) -> Result<Northwi
     let users = users(&employees, &logins)?;
     let owners = owners(&orders, &logins)?;
     add_address_parts(&mut customers)?;
-    let mut customers = customers.parse();
-    for record in &mut customers.records {
+    let mut customer_rows = customers.parse();
+    for record in &mut customer_rows.records {
         if let Record::Customer(row) = record {
             row.owner = row.external_id.as_ref().and_then(|id| owners.get(id)).cloned();
         }
     }
-    let mut opportunities = orders.parse();
-    for record in &mut opportunities.records {
+    let mut deals = orders.parse();
+    for record in &mut deals.records {
         if let Record::Opportunity(row) = record {
             complete_order(row, &logins);
         }
     }
     Ok(Northwind {
-        users,
-        customers,
-        opportunities,
+        users: (users, employees.table),
+        customers: (customer_rows, customers.table),
+        opportunities: (deals, orders.table),
     })
 }
 
@@ -251,7 +251,7 @@ mod tests {
     const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/northwind");
 
     fn user<'a>(northwind: &'a Northwind, login: &str) -> &'a UserRow {
-        let users = northwind.users.records.iter().filter_map(|record| match record {
+        let users = northwind.users.0.records.iter().filter_map(|record| match record {
             Record::User(user) => Some(user),
             _ => None,
         });
@@ -262,9 +262,9 @@ mod tests {
     fn northwind_joins_into_nine_people_93_customers_and_830_deals() {
         let northwind = read_folder(Path::new(FOLDER)).unwrap();
         for (parsed, count) in [
-            (&northwind.users, 9),
-            (&northwind.customers, 93),
-            (&northwind.opportunities, 830),
+            (&northwind.users.0, 9),
+            (&northwind.customers.0, 93),
+            (&northwind.opportunities.0, 830),
         ] {
             assert_eq!(
                 (parsed.records.len(), parsed.refused.as_slice()),
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn a_customer_is_owned_by_whoever_took_its_latest_order() {
         let northwind = read_folder(Path::new(FOLDER)).unwrap();
-        let customers = northwind.customers.records.iter().filter_map(|record| match record {
+        let customers = northwind.customers.0.records.iter().filter_map(|record| match record {
             Record::Customer(row) => Some((row.external_id.as_deref().unwrap_or_default(), row)),
             _ => None,
         });
@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn an_order_is_a_won_deal_with_its_own_author_and_day() {
         let northwind = read_folder(Path::new(FOLDER)).unwrap();
-        let Record::Opportunity(first) = &northwind.opportunities.records[0] else {
+        let Record::Opportunity(first) = &northwind.opportunities.0.records[0] else {
             panic!("no opportunity")
         };
         assert_eq!(

@@ -22,6 +22,17 @@ pub struct Report {
     pub errors: u64,
 }
 
+impl Report {
+    /// Adds the counts of another table.
+    pub fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.created += other.created;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+        self.errors += other.errors;
+    }
+}
+
 /// Writes the refused rows as CSV: the file's own columns as they were read, then `row` and `reason`. The result
 /// can be corrected and imported again; columns `row` and `reason` that such a file already has are replaced.
 ///

@@ -269,6 +269,49 @@ mod tests {
     }
 
     #[test]
+    fn any_bytes_are_read_or_refused_and_every_line_is_one_that_is_there() {
+        use rand::{Rng, SeedableRng, rngs::StdRng};
+        let mut generator = StdRng::seed_from_u64(5);
+        let pieces: [&[u8]; 12] = [
+            b",",
+            b"\"",
+            b"\n",
+            b"\r\n",
+            b"\r",
+            b"\"\"",
+            b"name",
+            b"x",
+            b" ",
+            b"\xb0\xa2",
+            b"\xff",
+            "\u{feff}名称".as_bytes(),
+        ];
+        for _ in 0..3_000 {
+            let length = generator.random_range(0..40);
+            let bytes: Vec<u8> = (0..length)
+                .flat_map(|_| pieces[generator.random_range(0..pieces.len())].iter().copied())
+                .collect();
+            let request = MappingRequest::default();
+            let options = ReadOptions {
+                file_name: "a.txt".into(),
+                ..ReadOptions::default()
+            };
+            let Ok(table) = read_table(&bytes, Entity::Customers, &request, &options) else {
+                continue;
+            };
+            let lines = bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() as u64 + 1;
+            assert!(
+                table.rows.iter().all(|row| (1..=lines).contains(&row.line)),
+                "{bytes:?}"
+            );
+            assert!(
+                table.rows.windows(2).all(|pair| pair[0].line < pair[1].line),
+                "{bytes:?}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_no_table_says_so() {
         assert_eq!(read("", "a.csv").unwrap_err().code(), "not_a_table");
         assert_eq!(read("\n \n", "a.csv").unwrap_err().code(), "not_a_table");

@@ -188,6 +188,24 @@ pub fn instant(when: When, zone: &TimeZone) -> Timestamp {
     Timestamp(instant.map_or(0, |instant| instant.as_millisecond()))
 }
 
+/// Whether a document that reads `stored` says all of `wanted` already.
+#[must_use]
+pub fn says_already(stored: &Fields, wanted: &Fields) -> bool {
+    wanted.iter().all(|(key, wanted)| match (stored.get(key), wanted) {
+        (Some(stored), _) if stored == wanted => true,
+        // Tags are given as what to add to those there are.
+        (Some(Json::Array(tags)), Json::Object(edit)) => edit
+            .get("add")
+            .and_then(Json::as_array)
+            .is_some_and(|add| add.iter().all(|tag| tags.contains(tag))),
+        (Some(Json::Object(entries)), Json::Object(edit)) => {
+            edit.iter().all(|(entry, value)| entries.get(entry) == Some(value))
+        }
+        (Some(Json::Number(stored)), Json::Number(wanted)) => stored.as_f64() == wanted.as_f64(),
+        _ => false,
+    })
+}
+
 fn put(fields: &mut Fields, key: &str, value: Option<&str>) {
     if let Some(value) = value {
         fields.insert(key.to_owned(), json!(value));
@@ -262,6 +280,28 @@ mod tests {
             (name.as_str(), Json::Object(fields)),
             ("A", json!({"name": "A", "phones": {"phone": "0755-1"}}))
         );
+    }
+
+    #[test]
+    fn what_a_document_says_already_is_no_change() {
+        let fields = |json: Json| json.as_object().cloned().unwrap();
+        let stored = fields(json!({"name": "A", "lat": 22.0, "tags": ["x", "y"], "custom": {"a": "1", "b": "2"}}));
+        for same in [
+            json!({"name": "A"}),
+            json!({"lat": 22}),
+            json!({"tags": {"add": ["y"]}}),
+            json!({"custom": {"b": "2"}}),
+        ] {
+            assert!(says_already(&stored, &fields(same.clone())), "{same}");
+        }
+        for new in [
+            json!({"name": "B"}),
+            json!({"region": "x"}),
+            json!({"tags": {"add": ["z"]}}),
+            json!({"custom": {"c": "2"}}),
+        ] {
+            assert!(!says_already(&stored, &fields(new.clone())), "{new}");
+        }
     }
 
     #[test]

@@ -4,7 +4,10 @@
 //! checked and then every part is unpacked once into nothing and counted, since the figures may lie. Cells are
 //! streamed: a sheet that claims to reach from A1 to XFD1048576 costs what it really holds.
 
-use std::io::{Cursor, Read};
+use std::{
+    io::{Cursor, Read},
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use calamine::{DataRef, ExcelDateTime, Reader, Xlsx};
 
@@ -24,6 +27,13 @@ const UNPACK_BUFFER_BYTES: usize = 64 * 1024;
 /// [`ImportError::TooLarge`], [`ImportError::NotATable`], [`ImportError::UnknownSheet`].
 pub fn read_workbook(bytes: &[u8], sheet: Option<&str>) -> Result<Vec<RawRow>, ImportError> {
     check_archive(bytes)?;
+    // The spreadsheet library is not built for hostile files; what it panics on is a damaged workbook. It holds
+    // nothing that outlives the call.
+    catch_unwind(AssertUnwindSafe(|| read_rows(bytes, sheet)))
+        .unwrap_or_else(|_| Err(damaged("its parts do not fit together")))
+}
+
+fn read_rows(bytes: &[u8], sheet: Option<&str>) -> Result<Vec<RawRow>, ImportError> {
     let mut book = Xlsx::new(Cursor::new(bytes)).map_err(damaged)?;
     let names = book.sheet_names();
     let name = match sheet {
@@ -310,6 +320,40 @@ mod tests {
             scan.check(b"Count=\"99999999999999\">").unwrap_err().code(),
             "too_large"
         );
+    }
+
+    #[test]
+    fn t093_a_workbook_with_mutilated_parts_is_read_or_refused_and_nothing_else() {
+        use rand::{Rng, SeedableRng, rngs::StdRng};
+        let mut archive = zip::ZipArchive::new(Cursor::new(sample())).unwrap();
+        let mut parts = Vec::new();
+        for index in 0..archive.len() {
+            let mut part = archive.by_index(index).unwrap();
+            let mut bytes = Vec::new();
+            part.read_to_end(&mut bytes).unwrap();
+            parts.push((part.name().unwrap().into_owned(), bytes));
+        }
+        let mut generator = StdRng::seed_from_u64(94);
+        let pieces: [&[u8]; 8] = [b"<", b">", b"\"", b"/", b"99999999999", b"-1", b"&amp;", b"\xff"];
+        for _ in 0..400 {
+            let mut mutilated = parts.clone();
+            for _ in 0..generator.random_range(1..4) {
+                let part = generator.random_range(0..mutilated.len());
+                let bytes = &mut mutilated[part].1;
+                let at = generator.random_range(0..bytes.len());
+                let piece = pieces[generator.random_range(0..pieces.len())];
+                let end = (at + generator.random_range(0..4)).min(bytes.len());
+                bytes.splice(at..end, piece.iter().copied());
+            }
+            let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+            for (name, bytes) in &mutilated {
+                archive
+                    .start_file(name, zip::write::SimpleFileOptions::default())
+                    .unwrap();
+                std::io::Write::write_all(&mut archive, bytes).unwrap();
+            }
+            let _ = read_workbook(&archive.finish().unwrap().into_inner(), None);
+        }
     }
 
     #[test]

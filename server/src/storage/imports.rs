@@ -1,0 +1,223 @@
+//! What an import or export reads in bulk: which customers and documents there are, by the keys of the system they
+//! came from. Writing goes through the log as everything does.
+
+use sqlx::{FromRow, QueryBuilder};
+use sync_core::{
+    document::Kind,
+    ids::{CustomerId, DocumentId, OrgId, PoolId, UserId},
+};
+use uuid::Uuid;
+
+use super::{StorageError, Tx, on};
+
+/// Keys looked up with one statement, far below what both drivers bind.
+pub const KEYS_PER_STATEMENT: usize = 1_000;
+
+/// A customer as an import must know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownCustomer {
+    /// The customer.
+    pub id: CustomerId,
+    /// Whose it is.
+    pub owner: Option<UserId>,
+    /// The pool it is in.
+    pub pool: Option<PoolId>,
+    /// The other system's id.
+    pub external_id: Option<String>,
+}
+
+/// A document as an import must know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownDocument {
+    /// The document.
+    pub id: DocumentId,
+    /// Its customer.
+    pub customer: CustomerId,
+    /// Its kind's number.
+    pub kind: i16,
+    /// The other system's id.
+    pub external_id: Option<String>,
+    /// Its fields as JSON.
+    pub fields: String,
+    /// Whether values stand side by side.
+    pub has_conflicts: bool,
+    /// Whether it was erased: its id takes nothing any more.
+    pub is_erased: bool,
+}
+
+#[derive(FromRow)]
+struct RawCustomer {
+    customer_id: Uuid,
+    owner_id: Option<Uuid>,
+    pool_id: Option<Uuid>,
+    external_id: Option<String>,
+}
+
+impl From<RawCustomer> for KnownCustomer {
+    fn from(raw: RawCustomer) -> Self {
+        Self {
+            id: CustomerId(raw.customer_id),
+            owner: raw.owner_id.map(UserId),
+            pool: raw.pool_id.map(PoolId),
+            external_id: raw.external_id,
+        }
+    }
+}
+
+#[derive(FromRow)]
+struct RawDocument {
+    document_id: Uuid,
+    customer_id: Uuid,
+    kind: i16,
+    external_id: Option<String>,
+    fields: String,
+    conflicts: Option<String>,
+    erased_at: Option<i64>,
+}
+
+impl From<RawDocument> for KnownDocument {
+    fn from(raw: RawDocument) -> Self {
+        Self {
+            id: DocumentId(raw.document_id),
+            customer: CustomerId(raw.customer_id),
+            kind: raw.kind,
+            external_id: raw.external_id,
+            fields: raw.fields,
+            has_conflicts: raw.conflicts.is_some(),
+            is_erased: raw.erased_at.is_some(),
+        }
+    }
+}
+
+/// The customers with these ids.
+///
+/// # Errors
+/// The driver's.
+pub async fn find_customers(tx: &mut Tx, org: OrgId, ids: &[CustomerId]) -> Result<Vec<KnownCustomer>, StorageError> {
+    let mut found = Vec::new();
+    for some in ids.chunks(KEYS_PER_STATEMENT) {
+        let rows: Vec<RawCustomer> = on!(tx, |connection| {
+            let mut query =
+                QueryBuilder::new("SELECT customer_id, owner_id, pool_id, external_id FROM customer WHERE org_id = ");
+            query.push_bind(org.0).push(" AND customer_id IN (");
+            let mut list = query.separated(", ");
+            for id in some {
+                list.push_bind(id.0);
+            }
+            query.push(")");
+            query.build_query_as().fetch_all(connection).await
+        })?;
+        found.extend(rows.into_iter().map(KnownCustomer::from));
+    }
+    Ok(found)
+}
+
+/// The customers with these ids of the other system.
+///
+/// # Errors
+/// The driver's.
+pub async fn find_customers_by_external_id(
+    tx: &mut Tx,
+    org: OrgId,
+    external_ids: &[&str],
+) -> Result<Vec<KnownCustomer>, StorageError> {
+    let mut found = Vec::new();
+    for some in external_ids.chunks(KEYS_PER_STATEMENT) {
+        let rows: Vec<RawCustomer> = on!(tx, |connection| {
+            let mut query =
+                QueryBuilder::new("SELECT customer_id, owner_id, pool_id, external_id FROM customer WHERE org_id = ");
+            query.push_bind(org.0).push(" AND external_id IN (");
+            let mut list = query.separated(", ");
+            for id in some {
+                list.push_bind((*id).to_owned());
+            }
+            query.push(")");
+            query.build_query_as().fetch_all(connection).await
+        })?;
+        found.extend(rows.into_iter().map(KnownCustomer::from));
+    }
+    Ok(found)
+}
+
+const DOCUMENT_COLUMNS: &str =
+    "SELECT document_id, customer_id, kind, external_id, fields, conflicts, erased_at FROM document WHERE org_id = ";
+
+/// The documents with these ids.
+///
+/// # Errors
+/// The driver's.
+pub async fn find_documents(tx: &mut Tx, org: OrgId, ids: &[DocumentId]) -> Result<Vec<KnownDocument>, StorageError> {
+    let mut found = Vec::new();
+    for some in ids.chunks(KEYS_PER_STATEMENT) {
+        let rows: Vec<RawDocument> = on!(tx, |connection| {
+            let mut query = QueryBuilder::new(DOCUMENT_COLUMNS);
+            query.push_bind(org.0).push(" AND document_id IN (");
+            let mut list = query.separated(", ");
+            for id in some {
+                list.push_bind(id.0);
+            }
+            query.push(")");
+            query.build_query_as().fetch_all(connection).await
+        })?;
+        found.extend(rows.into_iter().map(KnownDocument::from));
+    }
+    Ok(found)
+}
+
+/// The documents of a kind with these ids of the other system.
+///
+/// # Errors
+/// The driver's.
+pub async fn find_documents_by_external_id(
+    tx: &mut Tx,
+    org: OrgId,
+    kind: Kind,
+    external_ids: &[&str],
+) -> Result<Vec<KnownDocument>, StorageError> {
+    let mut found = Vec::new();
+    for some in external_ids.chunks(KEYS_PER_STATEMENT) {
+        let rows: Vec<RawDocument> = on!(tx, |connection| {
+            let mut query = QueryBuilder::new(DOCUMENT_COLUMNS);
+            query
+                .push_bind(org.0)
+                .push(" AND kind = ")
+                .push_bind(i16::from(kind.number()));
+            query.push(" AND external_id IN (");
+            let mut list = query.separated(", ");
+            for id in some {
+                list.push_bind((*id).to_owned());
+            }
+            query.push(")");
+            query.build_query_as().fetch_all(connection).await
+        })?;
+        found.extend(rows.into_iter().map(KnownDocument::from));
+    }
+    Ok(found)
+}
+
+/// Documents of a kind behind a customer and document, in their order, at most `limit`: for exports and for keys
+/// that lie inside documents.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_documents(
+    tx: &mut Tx,
+    org: OrgId,
+    kind: Kind,
+    after: Option<DocumentId>,
+    limit: i64,
+) -> Result<Vec<KnownDocument>, StorageError> {
+    let rows: Vec<RawDocument> = on!(tx, |connection| {
+        let mut query = QueryBuilder::new(DOCUMENT_COLUMNS);
+        query
+            .push_bind(org.0)
+            .push(" AND kind = ")
+            .push_bind(i16::from(kind.number()));
+        if let Some(after) = after {
+            query.push(" AND document_id > ").push_bind(after.0);
+        }
+        query.push(" ORDER BY document_id LIMIT ").push_bind(limit);
+        query.build_query_as().fetch_all(connection).await
+    })?;
+    Ok(rows.into_iter().map(KnownDocument::from).collect())
+}
