@@ -59,9 +59,11 @@ fn the_core_touches_no_file_socket_process_or_environment() {
 
 #[test]
 fn sql_of_the_server_stands_in_its_storage_only() {
+    // Test support makes and drops whole databases, which no part of the product does.
+    let allowed = ["server/src/storage", "server/src/testing"];
     let others: Vec<_> = sources("server/src")
         .into_iter()
-        .filter(|file| !file.is_below("server/src/storage"))
+        .filter(|file| !allowed.iter().any(|module| file.is_below(module)))
         .collect();
     let mut found = Vec::new();
     for file in &others {
