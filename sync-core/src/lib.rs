@@ -5,6 +5,7 @@
 
 pub mod airlock;
 pub mod document;
+pub mod hub;
 pub mod ids;
 pub mod projection;
 pub mod protocol;

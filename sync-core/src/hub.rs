@@ -1,0 +1,12 @@
+//! The server's decisions, without IO: what becomes of each change and each intent, and what a device is shown.
+//!
+//! The caller reads facts, asks here before it takes any lock, and then writes what was decided in one transaction,
+//! in which it checks that the facts still hold. Nothing here knows how facts are stored.
+
+mod changes;
+mod intents;
+
+pub use changes::{
+    ChangeDecision, CustomerStanding, ExistingDocument, KnownRefusal, PushedDocument, decide_document,
+};
+pub use intents::{CustomerFactsNow, IntentDecision, IntentFacts, Move, decide_intent};

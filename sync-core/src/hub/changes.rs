@@ -1,0 +1,348 @@
+//! What becomes of the changes a device pushes for one document.
+
+
+use crate::{
+    airlock::{Trial, admit},
+    document::{
+        Action, BuiltChange, Change, ChangeId, Document, DocumentState, Kind, OpRef, Refusal,
+    },
+    ids::{ActorId, ChangeHash, UserId},
+    protocol::{
+        message::{RetryReason, digest},
+        oplist,
+    },
+    visibility::{ClassRights, DocumentFacts, document_access},
+};
+
+/// What a device pushed for one document.
+#[derive(Debug, Clone)]
+pub struct PushedDocument<'a> {
+    /// The kind, if this version knows it.
+    pub kind: Option<Kind>,
+    /// The op-lists in order.
+    pub bodies: Vec<&'a [u8]>,
+    /// First bytes of the digest over the changes' hashes.
+    pub digest: [u8; 4],
+    /// Sixteen bytes of each hash, in a repetition after a disagreement.
+    pub hashes: &'a [[u8; 16]],
+}
+
+/// The document as the server has it.
+#[derive(Debug, Clone)]
+pub struct ExistingDocument {
+    /// The document with all its changes.
+    pub document: Document,
+    /// Who made it, who is responsible, who has checked in.
+    pub facts: DocumentFacts,
+    /// Which changes were accepted late.
+    pub late: Vec<ChangeId>,
+}
+
+/// What the author of the pushed changes is to the customer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CustomerStanding {
+    /// Nobody has created it, or the author never had to do with it: nobody learns which.
+    Unknown,
+    /// The author's rights now, and those he had just before he lost some, if his device has not confirmed the loss.
+    Known {
+        /// Rights now.
+        rights: ClassRights,
+        /// Rights before an unconfirmed loss.
+        before_loss: Option<ClassRights>,
+        /// He claimed it and somebody else got it.
+        claim_lost: bool,
+    },
+    /// The message names another customer than the document has, or the customer of another organisation.
+    Mismatch,
+}
+
+/// A verdict given earlier to a change that was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownRefusal {
+    /// SHA-256 of the canonical op-list.
+    pub body_sha256: [u8; 32],
+    /// The verdict as it was given, or as a decision made it.
+    pub decision: ChangeDecision,
+}
+
+/// What becomes of one change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeDecision {
+    /// It was accepted before; nothing is written again.
+    Repeated {
+        /// It arrived after handover.
+        late: bool,
+    },
+    /// It was refused before; nothing is written again.
+    RefusedBefore {
+        /// The stored verdict: `rejected`, `superseded`, `quarantined` or, by a decision, `accepted`.
+        verdict: String,
+        /// The stored code.
+        code: String,
+        /// The stored ticket.
+        ticket: uuid::Uuid,
+    },
+    /// It goes into the log.
+    Accepted {
+        /// Index into the built changes.
+        built: usize,
+        /// It arrived after handover.
+        late: bool,
+    },
+    /// It is kept for a manager; all of one document's in a message share a ticket.
+    Quarantined {
+        /// Stable code.
+        code: &'static str,
+    },
+    /// It is refused for ever.
+    Rejected {
+        /// Stable code.
+        code: &'static str,
+        /// A copy is kept for the audit and the actor frozen.
+        equivocation: bool,
+    },
+    /// It depends on a refused one.
+    Superseded,
+    /// Not yet.
+    Retry(RetryReason),
+}
+
+/// Decides the changes pushed for one document, in order. Gives a decision for each, the built form of those
+/// accepted, and the document as it will be.
+///
+/// `actor_code` answers an actor that may not be used by this device (`actor_unknown`, `actor_foreign`,
+/// `actor_frozen`); `known` finds an earlier refusal of a change.
+pub fn decide_document(
+    me: UserId,
+    pushed: &PushedDocument<'_>,
+    existing: Option<ExistingDocument>,
+    standing: CustomerStanding,
+    actor_code: impl Fn(ActorId) -> Option<&'static str>,
+    known: impl Fn(ChangeId) -> Option<KnownRefusal>,
+    mut trial: impl FnMut() -> Trial,
+) -> (Vec<ChangeDecision>, Vec<BuiltChange>, Option<Document>) {
+    let Some(kind) = pushed.kind else {
+        let retry = ChangeDecision::Retry(RetryReason::UpgradeRequired);
+        return (vec![retry; pushed.bodies.len()], Vec::new(), None);
+    };
+    let mut decider = Decider {
+        me,
+        kind,
+        standing,
+        is_new: existing.is_none(),
+        facts: existing.as_ref().map(|existing| existing.facts),
+        late: existing.as_ref().map(|existing| existing.late.clone()).unwrap_or_default(),
+        document: existing.map_or_else(|| Document::new(kind), |existing| existing.document),
+        built: Vec::new(),
+        hashes: Vec::new(),
+        blocked: None,
+    };
+    let decisions: Vec<ChangeDecision> = pushed
+        .bodies
+        .iter()
+        .map(|body| decider.decide(body, &actor_code, &known, trial()))
+        .collect();
+    if decider.hashes.len() == pushed.bodies.len() && digest(&decider.hashes)[..4] != pushed.digest {
+        return disagreement(&decider.hashes, decisions, pushed.hashes);
+    }
+    let Decider { built, document, .. } = decider;
+    (decisions, built, Some(document))
+}
+
+/// The device's hashes are not ours: it sends them whole, and what differs then is rejected.
+fn disagreement(
+    ours: &[ChangeHash],
+    decisions: Vec<ChangeDecision>,
+    theirs: &[[u8; 16]],
+) -> (Vec<ChangeDecision>, Vec<BuiltChange>, Option<Document>) {
+    let retry = ChangeDecision::Retry(RetryReason::DigestMismatch);
+    if theirs.len() != ours.len() {
+        return (vec![retry; decisions.len()], Vec::new(), None);
+    }
+    let mut refused = false;
+    let decisions = ours
+        .iter()
+        .zip(theirs)
+        .map(|(ours, theirs)| {
+            if refused {
+                return ChangeDecision::Superseded;
+            }
+            refused = ours.0[..16] != theirs[..];
+            // Those before the first that differs are taken when they come again without it.
+            if refused {
+                ChangeDecision::Rejected { code: "digest_mismatch", equivocation: false }
+            } else {
+                retry.clone()
+            }
+        })
+        .collect();
+    (decisions, Vec::new(), None)
+}
+
+struct Decider {
+    me: UserId,
+    kind: Kind,
+    standing: CustomerStanding,
+    is_new: bool,
+    facts: Option<DocumentFacts>,
+    late: Vec<ChangeId>,
+    document: Document,
+    built: Vec<BuiltChange>,
+    /// Hashes of the changes so far, as long as every one could be built.
+    hashes: Vec<ChangeHash>,
+    /// What the changes after a refused one get.
+    blocked: Option<ChangeDecision>,
+}
+
+impl Decider {
+    fn decide(
+        &mut self,
+        body: &[u8],
+        actor_code: &impl Fn(ActorId) -> Option<&'static str>,
+        known: &impl Fn(ChangeId) -> Option<KnownRefusal>,
+        trial: Trial,
+    ) -> ChangeDecision {
+        let decision = match oplist::decode(body, self.kind) {
+            Ok(change) => self.decide_change(change, actor_code, known, trial),
+            Err(_) => self.blocked.clone().unwrap_or_else(|| rejected("malformed")),
+        };
+        if self.blocked.is_none() {
+            self.blocked = match &decision {
+                ChangeDecision::Rejected { .. } | ChangeDecision::Superseded => Some(ChangeDecision::Superseded),
+                ChangeDecision::Quarantined { .. } | ChangeDecision::Retry(_) => Some(decision.clone()),
+                ChangeDecision::RefusedBefore { verdict, .. } if verdict != "accepted" => {
+                    Some(ChangeDecision::Superseded)
+                }
+                _ => None,
+            };
+        }
+        decision
+    }
+
+    fn decide_change(
+        &mut self,
+        change: Change,
+        actor_code: &impl Fn(ActorId) -> Option<&'static str>,
+        known: &impl Fn(ChangeId) -> Option<KnownRefusal>,
+        trial: Trial,
+    ) -> ChangeDecision {
+        if let Some(code) = actor_code(change.actor) {
+            return rejected(code);
+        }
+        if let Some(decision) = self.repetition(&change, known) {
+            return decision;
+        }
+        if let Some(blocked) = &self.blocked {
+            return blocked.clone();
+        }
+        if self.standing == CustomerStanding::Mismatch {
+            return rejected("not_found");
+        }
+        if self.standing == CustomerStanding::Unknown {
+            return ChangeDecision::Retry(RetryReason::MissingCustomer);
+        }
+        let late = match self.permission(&change) {
+            Ok(late) => late,
+            Err(decision) => return decision,
+        };
+        let id = change.id();
+        let body_bytes = oplist::encode(&change, self.kind, crate::document::SCHEMA_VERSION).len();
+        match admit(&mut self.document, change, body_bytes, trial) {
+            Ok(built) => {
+                self.hashes.push(built.hash);
+                self.built.push(built);
+                if self.facts.is_none() {
+                    self.facts = Some(DocumentFacts {
+                        kind: self.kind,
+                        author: Some(self.me),
+                        responsible: None,
+                        owner: None,
+                        checked_in_by: None,
+                    });
+                }
+                if late {
+                    self.late.push(id);
+                }
+                ChangeDecision::Accepted { built: self.built.len() - 1, late }
+            }
+            Err(Refusal::MissingDependencies(missing)) => {
+                ChangeDecision::Retry(RetryReason::MissingDependencies(missing))
+            }
+            Err(Refusal::TrialFailed) => ChangeDecision::Quarantined { code: "trial_failed" },
+            Err(refusal) => rejected(refusal.code()),
+        }
+    }
+
+    /// A change that was judged before gets the same verdict; the same name with other content is equivocation.
+    fn repetition(
+        &mut self,
+        change: &Change,
+        known: &impl Fn(ChangeId) -> Option<KnownRefusal>,
+    ) -> Option<ChangeDecision> {
+        use sha2::{Digest, Sha256};
+        let id = change.id();
+        if let Some(applied) = self.document.state().change(id) {
+            let hash = applied.hash;
+            let same = self.document.changes().iter().any(|held| held == change);
+            if !same {
+                return Some(equivocation());
+            }
+            self.hashes.push(hash);
+            return Some(ChangeDecision::Repeated { late: self.late.contains(&id) });
+        }
+        let refusal = known(id)?;
+        let body = oplist::encode(change, self.kind, crate::document::SCHEMA_VERSION);
+        let sha: [u8; 32] = Sha256::digest(&body).into();
+        Some(if sha == refusal.body_sha256 { refusal.decision } else { equivocation() })
+    }
+
+    /// Whether the author may make this change: now, or late because he could until a loss his device has not
+    /// confirmed. New documents are then accepted and marked; edits of shared ones are kept for a manager.
+    fn permission(&self, change: &Change) -> Result<bool, ChangeDecision> {
+        let CustomerStanding::Known { rights, before_loss, claim_lost } = self.standing else {
+            return Err(rejected("not_found"));
+        };
+        if self.allows(rights, change) {
+            return Ok(false);
+        }
+        let code = if claim_lost { "claim_lost" } else { "no_permission" };
+        match before_loss {
+            Some(before) if self.allows(before, change) && self.is_own_work() => Ok(true),
+            _ => Err(ChangeDecision::Quarantined { code }),
+        }
+    }
+
+    /// A new document of a kind of which there are many, or more of one that this message has begun.
+    fn is_own_work(&self) -> bool {
+        self.is_new && !self.kind.is_single()
+    }
+
+    fn allows(&self, rights: ClassRights, change: &Change) -> bool {
+        let Some(facts) = &self.facts else {
+            let rights = rights.of(self.kind);
+            return rights.may_write() || (rights.may_create() && !self.kind.is_single());
+        };
+        let rights = document_access(rights, self.me, facts);
+        rights.may_write() || (rights.may_comment() && only_comments(self.document.state(), change))
+    }
+}
+
+/// Whether a change does nothing but add comments.
+fn only_comments(state: &DocumentState, change: &Change) -> bool {
+    let comments = state.container("comments");
+    comments.is_some()
+        && change.operations.iter().all(|operation| {
+            matches!(operation.action, Action::Put(_))
+                && operation.predecessors.is_empty()
+                && matches!(operation.object, Some(OpRef::Known(object)) if Some(object) == comments)
+        })
+}
+
+fn rejected(code: &'static str) -> ChangeDecision {
+    ChangeDecision::Rejected { code, equivocation: false }
+}
+
+fn equivocation() -> ChangeDecision {
+    ChangeDecision::Rejected { code: "equivocation", equivocation: true }
+}
+
