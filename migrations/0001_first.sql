@@ -80,7 +80,7 @@ CREATE TABLE pool_member (
 );
 CREATE INDEX pool_member_by_user ON pool_member (org_id, user_id);
 
--- Scopes: which customers and documents a viewer may have to do with, and since when ------------------------------
+-- Scopes: which customers a viewer may have to do with, and since when ------------------------------
 
 -- A scope is 17 bytes: its type (sync_core::visibility::Scope), then the id of the user, pool, team or organisation.
 CREATE TABLE viewer_scope (
@@ -103,19 +103,6 @@ CREATE TABLE scope_member (
 ) /* sqlite: WITHOUT ROWID */;
 CREATE INDEX scope_member_by_customer ON scope_member (org_id, customer_id);
 CREATE INDEX scope_member_by_end ON scope_member (org_id, scope, to_seq) WHERE to_seq IS NOT NULL;
-
--- Single documents: those one is responsible for (resp:user) and those one has written (own:user).
-CREATE TABLE scope_document (
-    org_id          UUID    NOT NULL,
-    scope           BYTEA   NOT NULL,
-    document_id     UUID    NOT NULL,
-    customer_id     UUID    NOT NULL,
-    from_seq        BIGINT  NOT NULL,
-    to_seq          BIGINT,
-    PRIMARY KEY (org_id, scope, from_seq, document_id)
-) /* sqlite: WITHOUT ROWID */;
-CREATE INDEX scope_document_by_document ON scope_document (org_id, document_id);
-CREATE INDEX scope_document_by_end ON scope_document (org_id, scope, to_seq) WHERE to_seq IS NOT NULL;
 
 -- What was touched in a scope, for each view of it (sync_core::visibility::View) apart, so that no probe moves
 -- because of something its viewer may not read. Appended only; a sync reads what lies above its cursor.
@@ -206,8 +193,8 @@ CREATE TABLE document (
     created_at      BIGINT  NOT NULL,
     received_at     BIGINT  NOT NULL,
     late            BOOLEAN NOT NULL,
-    -- A visit somebody has checked in to: from then on only its author writes it.
-    checked_in      BOOLEAN NOT NULL,
+    -- Who has checked in to a visit: from then on he alone writes it.
+    checked_in_by   UUID,
     external_id     TEXT,
     -- Read model: sync_core::projection, JSON.
     fields          TEXT    NOT NULL,

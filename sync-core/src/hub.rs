@@ -6,7 +6,5 @@
 mod changes;
 mod intents;
 
-pub use changes::{
-    ChangeDecision, CustomerStanding, ExistingDocument, KnownRefusal, PushedDocument, decide_document,
-};
+pub use changes::{ChangeDecision, CustomerStanding, ExistingDocument, KnownRefusal, PushedDocument, decide_document};
 pub use intents::{CustomerFactsNow, IntentDecision, IntentFacts, Move, decide_intent};

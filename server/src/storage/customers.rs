@@ -95,8 +95,8 @@ pub struct DocumentRow {
     pub received_at: Timestamp,
     /// It arrived after its author had lost the customer.
     pub late: bool,
-    /// Somebody has checked in to it.
-    pub checked_in: bool,
+    /// Who has checked in, for a visit.
+    pub checked_in_by: Option<UserId>,
     /// The version that the next append compares.
     pub version: i64,
     /// Its key in the system it was imported from.
@@ -116,7 +116,7 @@ impl DocumentRow {
             author: Some(self.author),
             responsible: self.responsible,
             owner,
-            checked_in_by: self.checked_in.then_some(self.author),
+            checked_in_by: self.checked_in_by,
         }
     }
 }
@@ -312,7 +312,7 @@ pub async fn list_scopes_of(
     }
     let rows: Vec<(Uuid, Vec<u8>)> = on!(tx, |connection| {
         let mut query = QueryBuilder::new("");
-        for (index, table) in ["scope_member", "scope_document"].into_iter().enumerate() {
+        for (index, table) in ["scope_member"].into_iter().enumerate() {
             if index > 0 {
                 query.push(" UNION ");
             }
@@ -340,7 +340,7 @@ pub async fn list_scopes_of(
 }
 
 pub(super) const DOCUMENT_COLUMNS: &str = "d.document_id, d.customer_id, d.kind, d.author_id, d.device_id, \
-     d.responsible_id, d.created_at, d.received_at, d.late, d.checked_in, d.version, d.external_id, d.fields, d.conflicts";
+     d.responsible_id, d.created_at, d.received_at, d.late, d.checked_in_by, d.version, d.external_id, d.fields, d.conflicts";
 
 #[derive(FromRow)]
 pub(super) struct RawDocument {
@@ -353,7 +353,7 @@ pub(super) struct RawDocument {
     created_at: i64,
     received_at: i64,
     late: bool,
-    checked_in: bool,
+    checked_in_by: Option<Uuid>,
     version: i64,
     external_id: Option<String>,
     fields: String,
@@ -373,7 +373,7 @@ impl RawDocument {
             created_at: Timestamp(self.created_at),
             received_at: Timestamp(self.received_at),
             late: self.late,
-            checked_in: self.checked_in,
+            checked_in_by: self.checked_in_by.map(UserId),
             version: self.version,
             external_id: self.external_id,
             fields: self.fields,
@@ -395,7 +395,7 @@ pub async fn list_documents(
     let rows: Vec<RawDocument> = on!(tx, |c| {
         sqlx::query_as(
         "SELECT document_id, customer_id, kind, author_id, device_id, responsible_id, created_at, received_at, late, \
-         checked_in, version, external_id, fields, conflicts FROM document \
+         checked_in_by, version, external_id, fields, conflicts FROM document \
          WHERE org_id = $1 AND customer_id = $2 AND erased_at IS NULL \
          ORDER BY kind, created_at DESC, document_id LIMIT $3"
     )
@@ -420,7 +420,7 @@ pub async fn find_document_row(
     let row: Option<RawDocument> = on!(tx, |c| {
         sqlx::query_as(
         "SELECT document_id, customer_id, kind, author_id, device_id, responsible_id, created_at, received_at, late, \
-         checked_in, version, external_id, fields, conflicts FROM document \
+         checked_in_by, version, external_id, fields, conflicts FROM document \
          WHERE org_id = $1 AND document_id = $2 AND erased_at IS NULL"
     )
     .bind(org.0)

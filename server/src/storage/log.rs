@@ -30,10 +30,12 @@ pub async fn take(tx: &mut Tx, org: OrgId, count: u64, audit_count: u64) -> Resu
 /// # Errors
 /// The driver's; `RowNotFound` if there is no such organisation.
 pub async fn head(tx: &mut Tx, org: OrgId) -> Result<i64, StorageError> {
-    on!(tx, |connection| sqlx::query_scalar("SELECT head FROM log_head WHERE org_id = $1")
-        .bind(org.0)
-        .fetch_one(connection)
-        .await)
+    on!(tx, |connection| sqlx::query_scalar(
+        "SELECT head FROM log_head WHERE org_id = $1"
+    )
+    .bind(org.0)
+    .fetch_one(connection)
+    .await)
 }
 
 /// The log's id.
@@ -41,9 +43,11 @@ pub async fn head(tx: &mut Tx, org: OrgId) -> Result<i64, StorageError> {
 /// # Errors
 /// The driver's; `RowNotFound` if there is no such organisation.
 pub async fn log_id(tx: &mut Tx, org: OrgId) -> Result<LogId, StorageError> {
-    let id: uuid::Uuid = on!(tx, |connection| sqlx::query_scalar("SELECT log_id FROM organisation WHERE org_id = $1")
-        .bind(org.0)
-        .fetch_one(connection)
-        .await)?;
+    let id: uuid::Uuid = on!(tx, |connection| sqlx::query_scalar(
+        "SELECT log_id FROM organisation WHERE org_id = $1"
+    )
+    .bind(org.0)
+    .fetch_one(connection)
+    .await)?;
     Ok(LogId(id))
 }

@@ -76,7 +76,7 @@ impl Reach {
                 .push_bind(org.0);
             return;
         };
-        for (index, table) in ["scope_member", "scope_document"].into_iter().enumerate() {
+        for (index, table) in ["scope_member"].into_iter().enumerate() {
             if index > 0 {
                 query.push(" UNION ");
             }

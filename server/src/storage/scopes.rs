@@ -80,8 +80,12 @@ pub async fn replace_held(
     scopes: &[ViewerScope],
     seq: i64,
 ) -> Result<(), StorageError> {
-    let open: Vec<ViewerScope> =
-        list_held(tx, org, user).await?.into_iter().filter(|held| held.to_seq.is_none()).map(|held| held.held).collect();
+    let open: Vec<ViewerScope> = list_held(tx, org, user)
+        .await?
+        .into_iter()
+        .filter(|held| held.to_seq.is_none())
+        .map(|held| held.held)
+        .collect();
     for gone in open.iter().filter(|held| !scopes.contains(held)) {
         on!(tx, |connection| sqlx::query(
             "UPDATE viewer_scope SET to_seq = $5
@@ -93,11 +97,12 @@ pub async fn replace_held(
         .bind(gone.stored_relation())
         .bind(seq)
         .execute(connection)
-        .await)
-        .map(drop)?;
+        .await
+        .map(drop))?;
     }
     for new in scopes.iter().filter(|held| !open.contains(held)) {
-        on!(tx, |connection| sqlx::query(
+        on!(tx, |connection| {
+            sqlx::query(
             "INSERT INTO viewer_scope (org_id, user_id, scope, relation, from_seq, to_seq) VALUES ($1, $2, $3, $4, $5, NULL)"
         )
         .bind(org.0)
@@ -106,8 +111,9 @@ pub async fn replace_held(
         .bind(new.stored_relation())
         .bind(seq)
         .execute(connection)
-        .await)
-        .map(drop)?;
+        .await
+        .map(drop)
+        })?;
     }
     Ok(())
 }
@@ -139,7 +145,12 @@ pub async fn list_memberships(
         .into_iter()
         .filter_map(|(customer, scope, from_seq, to_seq)| {
             let scope = Scope::from_bytes(&scope).ok()?;
-            Some(Membership { customer: CustomerId(customer), scope, from_seq, to_seq })
+            Some(Membership {
+                customer: CustomerId(customer),
+                scope,
+                from_seq,
+                to_seq,
+            })
         })
         .collect())
 }
@@ -198,15 +209,34 @@ pub async fn is_touched(
         let mut query = QueryBuilder::new("SELECT CASE WHEN 1 = 0");
         for scope in scopes {
             let scope = scope.to_bytes();
-            query.push(" OR EXISTS (SELECT 1 FROM scope_member WHERE org_id = ").push_bind(org.0);
-            query.push(" AND scope = ").push_bind(scope.to_vec()).push(" AND from_seq > ").push_bind(after).push(")");
-            query.push(" OR EXISTS (SELECT 1 FROM scope_member WHERE org_id = ").push_bind(org.0);
+            query
+                .push(" OR EXISTS (SELECT 1 FROM scope_member WHERE org_id = ")
+                .push_bind(org.0);
+            query
+                .push(" AND scope = ")
+                .push_bind(scope.to_vec())
+                .push(" AND from_seq > ")
+                .push_bind(after)
+                .push(")");
+            query
+                .push(" OR EXISTS (SELECT 1 FROM scope_member WHERE org_id = ")
+                .push_bind(org.0);
             query.push(" AND scope = ").push_bind(scope.to_vec());
-            query.push(" AND to_seq IS NOT NULL AND to_seq > ").push_bind(after).push(")");
+            query
+                .push(" AND to_seq IS NOT NULL AND to_seq > ")
+                .push_bind(after)
+                .push(")");
         }
         for feed in feeds {
-            query.push(" OR EXISTS (SELECT 1 FROM feed WHERE org_id = ").push_bind(org.0);
-            query.push(" AND feed = ").push_bind(feed.to_vec()).push(" AND seq > ").push_bind(after).push(")");
+            query
+                .push(" OR EXISTS (SELECT 1 FROM feed WHERE org_id = ")
+                .push_bind(org.0);
+            query
+                .push(" AND feed = ")
+                .push_bind(feed.to_vec())
+                .push(" AND seq > ")
+                .push_bind(after)
+                .push(")");
         }
         query.push(" THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END");
         query.build_query_scalar().fetch_one(connection).await
@@ -240,7 +270,10 @@ pub async fn list_members(
     .bind(limit)
     .fetch_all(connection)
     .await)?;
-    Ok(rows.into_iter().map(|(from, customer)| (from, CustomerId(customer))).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(from, customer)| (from, CustomerId(customer)))
+        .collect())
 }
 
 /// Ends the memberships of a customer in these scopes at the place `seq`, and begins others there.
@@ -265,8 +298,8 @@ pub async fn move_customer(
         .bind(&scope.to_bytes()[..])
         .bind(seq)
         .execute(connection)
-        .await)
-        .map(drop)?;
+        .await
+        .map(drop))?;
     }
     for scope in enters {
         on!(tx, |connection| sqlx::query(
@@ -277,8 +310,8 @@ pub async fn move_customer(
         .bind(customer.0)
         .bind(seq)
         .execute(connection)
-        .await)
-        .map(drop)?;
+        .await
+        .map(drop))?;
     }
     Ok(())
 }

@@ -207,8 +207,8 @@ impl Company {
         execute!(
             &mut tx,
             "INSERT INTO document (org_id, document_id, customer_id, kind, generation, author_id, version, first_seq, \
-             last_seq, created_at, received_at, late, checked_in, fields) \
-             VALUES ($1, $2, $3, $4, 0, $5, 1, $6, $6, $7, $7, $8, $8, $9)",
+             last_seq, created_at, received_at, late, checked_in_by, fields) \
+             VALUES ($1, $2, $3, $4, 0, $5, 1, $6, $6, $7, $7, $8, NULL, $9)",
             self.org.0,
             document.0,
             customer.0,

@@ -1,11 +1,8 @@
 //! What becomes of the changes a device pushes for one document.
 
-
 use crate::{
     airlock::{Trial, admit},
-    document::{
-        Action, BuiltChange, Change, ChangeId, Document, DocumentState, Kind, OpRef, Refusal,
-    },
+    document::{Action, BuiltChange, Change, ChangeId, Document, DocumentState, Kind, OpRef, Refusal},
     ids::{ActorId, ChangeHash, UserId},
     protocol::{
         message::{RetryReason, digest},
@@ -131,7 +128,10 @@ pub fn decide_document(
         standing,
         is_new: existing.is_none(),
         facts: existing.as_ref().map(|existing| existing.facts),
-        late: existing.as_ref().map(|existing| existing.late.clone()).unwrap_or_default(),
+        late: existing
+            .as_ref()
+            .map(|existing| existing.late.clone())
+            .unwrap_or_default(),
         document: existing.map_or_else(|| Document::new(kind), |existing| existing.document),
         built: Vec::new(),
         hashes: Vec::new(),
@@ -170,7 +170,10 @@ fn disagreement(
             refused = ours.0[..16] != theirs[..];
             // Those before the first that differs are taken when they come again without it.
             if refused {
-                ChangeDecision::Rejected { code: "digest_mismatch", equivocation: false }
+                ChangeDecision::Rejected {
+                    code: "digest_mismatch",
+                    equivocation: false,
+                }
             } else {
                 retry.clone()
             }
@@ -263,7 +266,10 @@ impl Decider {
                 if late {
                     self.late.push(id);
                 }
-                ChangeDecision::Accepted { built: self.built.len() - 1, late }
+                ChangeDecision::Accepted {
+                    built: self.built.len() - 1,
+                    late,
+                }
             }
             Err(Refusal::MissingDependencies(missing)) => {
                 ChangeDecision::Retry(RetryReason::MissingDependencies(missing))
@@ -288,18 +294,29 @@ impl Decider {
                 return Some(equivocation());
             }
             self.hashes.push(hash);
-            return Some(ChangeDecision::Repeated { late: self.late.contains(&id) });
+            return Some(ChangeDecision::Repeated {
+                late: self.late.contains(&id),
+            });
         }
         let refusal = known(id)?;
         let body = oplist::encode(change, self.kind, crate::document::SCHEMA_VERSION);
         let sha: [u8; 32] = Sha256::digest(&body).into();
-        Some(if sha == refusal.body_sha256 { refusal.decision } else { equivocation() })
+        Some(if sha == refusal.body_sha256 {
+            refusal.decision
+        } else {
+            equivocation()
+        })
     }
 
     /// Whether the author may make this change: now, or late because he could until a loss his device has not
     /// confirmed. New documents are then accepted and marked; edits of shared ones are kept for a manager.
     fn permission(&self, change: &Change) -> Result<bool, ChangeDecision> {
-        let CustomerStanding::Known { rights, before_loss, claim_lost } = self.standing else {
+        let CustomerStanding::Known {
+            rights,
+            before_loss,
+            claim_lost,
+        } = self.standing
+        else {
             return Err(rejected("not_found"));
         };
         if self.allows(rights, change) {
@@ -339,10 +356,15 @@ fn only_comments(state: &DocumentState, change: &Change) -> bool {
 }
 
 fn rejected(code: &'static str) -> ChangeDecision {
-    ChangeDecision::Rejected { code, equivocation: false }
+    ChangeDecision::Rejected {
+        code,
+        equivocation: false,
+    }
 }
 
 fn equivocation() -> ChangeDecision {
-    ChangeDecision::Rejected { code: "equivocation", equivocation: true }
+    ChangeDecision::Rejected {
+        code: "equivocation",
+        equivocation: true,
+    }
 }
-

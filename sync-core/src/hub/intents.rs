@@ -123,15 +123,21 @@ fn decide_create(pool: Option<PoolId>, facts: &IntentFacts) -> IntentDecision {
     let in_office = matches!(facts.role, Role::BackOffice | Role::Admin | Role::Manager);
     match pool {
         None => IntentDecision::Create { to: own, marked: None },
-        Some(pool) if facts.pool_exists && (in_office || facts.pools.contains(&pool)) => {
-            IntentDecision::Create { to: Move::Pool(pool), marked: None }
-        }
-        Some(_) => IntentDecision::Create { to: own, marked: Some("pool_left") },
+        Some(pool) if facts.pool_exists && (in_office || facts.pools.contains(&pool)) => IntentDecision::Create {
+            to: Move::Pool(pool),
+            marked: None,
+        },
+        Some(_) => IntentDecision::Create {
+            to: own,
+            marked: Some("pool_left"),
+        },
     }
 }
 
 fn decide_claim(facts: &IntentFacts) -> IntentDecision {
-    let Some(customer) = facts.customer.filter(|_| facts.knows) else { return reject("not_found") };
+    let Some(customer) = facts.customer.filter(|_| facts.knows) else {
+        return reject("not_found");
+    };
     if customer.owner == Some(facts.user) {
         return IntentDecision::Nothing;
     }
@@ -140,16 +146,21 @@ fn decide_claim(facts: &IntentFacts) -> IntentDecision {
     }
     match customer.pool {
         // Somebody was faster, or it was handed out. Whoever could see it in the pool may know by whom.
-        None => IntentDecision::Rejected { code: "already_claimed", tell_owner: true },
-        Some(pool) if facts.pools.contains(&pool) || is_office(facts) => {
-            IntentDecision::Reassign { to: Move::Owner(facts.user, facts.team) }
-        }
+        None => IntentDecision::Rejected {
+            code: "already_claimed",
+            tell_owner: true,
+        },
+        Some(pool) if facts.pools.contains(&pool) || is_office(facts) => IntentDecision::Reassign {
+            to: Move::Owner(facts.user, facts.team),
+        },
         Some(_) => reject("not_found"),
     }
 }
 
 fn decide_release(pool: Option<PoolId>, facts: &IntentFacts) -> IntentDecision {
-    let Some(customer) = facts.customer.filter(|_| !facts.relations.is_empty()) else { return reject("not_found") };
+    let Some(customer) = facts.customer.filter(|_| !facts.relations.is_empty()) else {
+        return reject("not_found");
+    };
     if customer.pool.is_some() && (pool.is_none() || pool == customer.pool) {
         return IntentDecision::Nothing;
     }
@@ -159,15 +170,15 @@ fn decide_release(pool: Option<PoolId>, facts: &IntentFacts) -> IntentDecision {
     }
     let own_pool = facts.pools.first().copied();
     match pool.or(own_pool) {
-        Some(pool) if facts.pool_exists || Some(pool) == own_pool => {
-            IntentDecision::Reassign { to: Move::Pool(pool) }
-        }
+        Some(pool) if facts.pool_exists || Some(pool) == own_pool => IntentDecision::Reassign { to: Move::Pool(pool) },
         _ => reject("unknown_pool"),
     }
 }
 
 fn decide_assign(intent: &Intent, owner: UserId, facts: &IntentFacts) -> IntentDecision {
-    let Some(customer) = facts.customer.filter(|_| !facts.relations.is_empty()) else { return reject("not_found") };
+    let Some(customer) = facts.customer.filter(|_| !facts.relations.is_empty()) else {
+        return reject("not_found");
+    };
     if !leads(facts) {
         return reject("not_permitted");
     }
@@ -178,10 +189,18 @@ fn decide_assign(intent: &Intent, owner: UserId, facts: &IntentFacts) -> IntentD
     if customer.owner == Some(owner) {
         return IntentDecision::Nothing;
     }
-    if intent.expected_version.is_some_and(|version| version != customer.version) {
-        return IntentDecision::Rejected { code: "conflict", tell_owner: true };
+    if intent
+        .expected_version
+        .is_some_and(|version| version != customer.version)
+    {
+        return IntentDecision::Rejected {
+            code: "conflict",
+            tell_owner: true,
+        };
     }
-    IntentDecision::Reassign { to: Move::Owner(owner, team) }
+    IntentDecision::Reassign {
+        to: Move::Owner(owner, team),
+    }
 }
 
 fn decide_responsible(user: Option<UserId>, facts: &IntentFacts) -> IntentDecision {
@@ -199,9 +218,7 @@ fn decide_responsible(user: Option<UserId>, facts: &IntentFacts) -> IntentDecisi
 
 /// Manages the owner's team, administers the pool, or keeps the organisation's customers in order.
 fn leads(facts: &IntentFacts) -> bool {
-    is_office(facts)
-        || facts.relations.contains(Relation::Manager)
-        || facts.relations.contains(Relation::PoolAdmin)
+    is_office(facts) || facts.relations.contains(Relation::Manager) || facts.relations.contains(Relation::PoolAdmin)
 }
 
 fn is_office(facts: &IntentFacts) -> bool {
@@ -209,5 +226,8 @@ fn is_office(facts: &IntentFacts) -> bool {
 }
 
 fn reject(code: &'static str) -> IntentDecision {
-    IntentDecision::Rejected { code, tell_owner: false }
+    IntentDecision::Rejected {
+        code,
+        tell_owner: false,
+    }
 }

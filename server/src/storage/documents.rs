@@ -1,0 +1,648 @@
+//! Documents and their changes: the log's rows, and the read model beside them.
+
+use std::collections::BTreeMap;
+
+use sqlx::QueryBuilder;
+use sync_core::{
+    document::{BuiltChange, Change, ChangeId, Document, Kind, Refusal},
+    ids::{ActorId, ChangeHash, CustomerId, DeviceId, DocumentId, OrgId, UserId},
+    projection::Attribution,
+    protocol::oplist,
+    time::Timestamp,
+    visibility::DocumentFacts,
+};
+use uuid::Uuid;
+
+use super::{StorageError, Tx, on};
+
+/// Rows of one multi-row statement: below the 32,766 parameters of SQLite for every table here.
+const ROWS_MAX: usize = 500;
+
+/// A document's row without its fields.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DocumentRow {
+    /// Its id.
+    pub document: DocumentId,
+    /// Its customer.
+    pub customer: CustomerId,
+    /// Its kind.
+    pub kind: Kind,
+    /// Who made it.
+    pub author: UserId,
+    /// On which device.
+    pub device: Option<DeviceId>,
+    /// Who is responsible; none: the owner.
+    pub responsible: Option<UserId>,
+    /// Goes up with every append.
+    pub version: i64,
+    /// Place of its last change in the log.
+    pub last_seq: i64,
+    /// It arrived after handover.
+    pub late: bool,
+    /// Who has checked in, for a visit.
+    pub checked_in_by: Option<UserId>,
+}
+
+impl DocumentRow {
+    /// What decides who may do what with it, given the customer's owner.
+    #[must_use]
+    pub fn facts(&self, owner: Option<UserId>) -> DocumentFacts {
+        DocumentFacts {
+            kind: self.kind,
+            author: Some(self.author),
+            responsible: self.responsible,
+            owner,
+            checked_in_by: self.checked_in_by,
+        }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct RawDocument {
+    document_id: Uuid,
+    customer_id: Uuid,
+    kind: i16,
+    author_id: Uuid,
+    device_id: Option<Uuid>,
+    responsible_id: Option<Uuid>,
+    version: i64,
+    last_seq: i64,
+    late: bool,
+    checked_in_by: Option<Uuid>,
+}
+
+impl RawDocument {
+    fn row(self) -> Option<DocumentRow> {
+        Some(DocumentRow {
+            document: DocumentId(self.document_id),
+            customer: CustomerId(self.customer_id),
+            kind: Kind::from_number(u8::try_from(self.kind).ok()?)?,
+            author: UserId(self.author_id),
+            device: self.device_id.map(DeviceId),
+            responsible: self.responsible_id.map(UserId),
+            version: self.version,
+            last_seq: self.last_seq,
+            late: self.late,
+            checked_in_by: self.checked_in_by.map(UserId),
+        })
+    }
+}
+
+const DOCUMENT_COLUMNS: &str = "SELECT document_id, customer_id, kind, author_id, device_id, responsible_id, version, \
+     last_seq, late, checked_in_by FROM document WHERE org_id = ";
+
+/// The rows of these documents, as far as they exist, by id.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_by_id(tx: &mut Tx, org: OrgId, documents: &[DocumentId]) -> Result<Vec<DocumentRow>, StorageError> {
+    list_documents(
+        tx,
+        org,
+        " AND document_id IN (",
+        documents.iter().map(|document| document.0).collect(),
+    )
+    .await
+}
+
+/// The rows of all documents of these customers, by customer and id.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_by_customer(
+    tx: &mut Tx,
+    org: OrgId,
+    customers: &[CustomerId],
+) -> Result<Vec<DocumentRow>, StorageError> {
+    list_documents(
+        tx,
+        org,
+        " AND customer_id IN (",
+        customers.iter().map(|customer| customer.0).collect(),
+    )
+    .await
+}
+
+async fn list_documents(
+    tx: &mut Tx,
+    org: OrgId,
+    condition: &'static str,
+    ids: Vec<Uuid>,
+) -> Result<Vec<DocumentRow>, StorageError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<RawDocument> = on!(tx, |connection| {
+        let mut query = QueryBuilder::new(DOCUMENT_COLUMNS);
+        query.push_bind(org.0).push(condition);
+        let mut list = query.separated(", ");
+        for id in &ids {
+            list.push_bind(*id);
+        }
+        query.push(") ORDER BY customer_id, document_id");
+        query.build_query_as().fetch_all(connection).await
+    })?;
+    Ok(rows.into_iter().filter_map(RawDocument::row).collect())
+}
+
+/// A change as it stands in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoggedChange {
+    /// Its document.
+    pub document: DocumentId,
+    /// Its name in the document.
+    pub id: ChangeId,
+    /// Its place.
+    pub log_seq: i64,
+    /// Its hash.
+    pub hash: ChangeHash,
+    /// The op-list; none once erased.
+    pub body: Option<Vec<u8>>,
+    /// Who made it.
+    pub author: UserId,
+    /// On which device.
+    pub device: Option<DeviceId>,
+    /// When the server received it.
+    pub received_at: Timestamp,
+    /// It arrived after handover.
+    pub late: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct RawChange {
+    document_id: Uuid,
+    actor: Vec<u8>,
+    seq: i64,
+    log_seq: i64,
+    hash: Vec<u8>,
+    body: Option<Vec<u8>>,
+    author_id: Uuid,
+    device_id: Option<Uuid>,
+    received_at: i64,
+    late: bool,
+}
+
+impl RawChange {
+    fn change(self) -> Option<LoggedChange> {
+        Some(LoggedChange {
+            document: DocumentId(self.document_id),
+            id: ChangeId {
+                actor: ActorId::from_slice(&self.actor).ok()?,
+                seq: self.seq.cast_unsigned(),
+            },
+            log_seq: self.log_seq,
+            hash: ChangeHash::from_slice(&self.hash).ok()?,
+            body: self.body,
+            author: UserId(self.author_id),
+            device: self.device_id.map(DeviceId),
+            received_at: Timestamp(self.received_at),
+            late: self.late,
+        })
+    }
+}
+
+const CHANGE_COLUMNS: &str = "SELECT document_id, actor, seq, log_seq, hash, body, author_id, device_id, received_at, \
+     late FROM change WHERE org_id = ";
+
+/// The changes of these documents with a place after `after`, in the order of the log within each document.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_changes(
+    tx: &mut Tx,
+    org: OrgId,
+    documents: &[DocumentId],
+    after: i64,
+) -> Result<BTreeMap<DocumentId, Vec<LoggedChange>>, StorageError> {
+    let mut changes: BTreeMap<DocumentId, Vec<LoggedChange>> = BTreeMap::new();
+    for chunk in documents.chunks(ROWS_MAX) {
+        let rows: Vec<RawChange> = on!(tx, |connection| {
+            let mut query = QueryBuilder::new(CHANGE_COLUMNS);
+            query.push_bind(org.0).push(" AND document_id IN (");
+            let mut list = query.separated(", ");
+            for document in chunk {
+                list.push_bind(document.0);
+            }
+            query.push(") AND log_seq > ").push_bind(after);
+            query.build_query_as().fetch_all(connection).await
+        })?;
+        for change in rows.into_iter().filter_map(RawChange::change) {
+            changes.entry(change.document).or_default().push(change);
+        }
+    }
+    for list in changes.values_mut() {
+        list.sort_by_key(|change| change.log_seq);
+    }
+    Ok(changes)
+}
+
+/// A change's place, document, customer and kind number, for readers of the whole log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct LogEntry {
+    /// Its place.
+    pub log_seq: i64,
+    /// Its document.
+    pub document_id: Uuid,
+    /// The document's customer.
+    pub customer_id: Uuid,
+}
+
+/// The organisation's changes after a place, in order.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_log(tx: &mut Tx, org: OrgId, after: i64, limit: i64) -> Result<Vec<LogEntry>, StorageError> {
+    on!(tx, |connection| sqlx::query_as(
+        "SELECT log_seq, document_id, customer_id FROM change WHERE org_id = $1 AND log_seq > $2
+         ORDER BY log_seq LIMIT $3"
+    )
+    .bind(org.0)
+    .bind(after)
+    .bind(limit)
+    .fetch_all(connection)
+    .await)
+}
+
+/// A document read back from the log, with who stands behind each change.
+#[derive(Debug, Clone)]
+pub struct LoadedDocument {
+    /// Its row.
+    pub row: DocumentRow,
+    /// Its changes and their fold.
+    pub document: Document,
+    /// Author and device of each change.
+    pub attributions: BTreeMap<ChangeId, Attribution>,
+    /// Which changes arrived after handover.
+    pub late: Vec<ChangeId>,
+}
+
+/// Why a document cannot be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Storage(#[from] StorageError),
+    /// The log does not fit together.
+    #[error("document {document} cannot be read back from the log: {reason}")]
+    Damaged {
+        /// The document.
+        document: DocumentId,
+        /// What does not fit.
+        reason: String,
+    },
+}
+
+/// Reads documents back from the log, by id; those that do not exist are left out.
+///
+/// # Errors
+/// [`LoadError`].
+pub async fn load(
+    tx: &mut Tx,
+    org: OrgId,
+    documents: &[DocumentId],
+) -> Result<BTreeMap<DocumentId, LoadedDocument>, LoadError> {
+    let rows = list_by_id(tx, org, documents).await?;
+    let existing: Vec<DocumentId> = rows.iter().map(|row| row.document).collect();
+    let mut changes = list_changes(tx, org, &existing, 0).await?;
+    let mut loaded = BTreeMap::new();
+    for row in rows {
+        let id = row.document;
+        loaded.insert(id, fold(row, changes.remove(&id).unwrap_or_default())?);
+    }
+    Ok(loaded)
+}
+
+/// Folds a document's changes in the order of the log.
+///
+/// # Errors
+/// [`LoadError::Damaged`] if one does not follow from those before.
+pub fn fold(row: DocumentRow, changes: Vec<LoggedChange>) -> Result<LoadedDocument, LoadError> {
+    let damaged = |reason: String| LoadError::Damaged {
+        document: row.document,
+        reason,
+    };
+    let mut document = Document::new(row.kind);
+    let mut attributions = BTreeMap::new();
+    let mut late = Vec::new();
+    for logged in changes {
+        let Some(body) = &logged.body else { continue };
+        let change: Change = oplist::decode(body, row.kind).map_err(|error| damaged(error.to_string()))?;
+        document
+            .restore(change, logged.hash, body.len())
+            .map_err(|refusal: Refusal| damaged(format!("{refusal} ({})", refusal.code())))?;
+        attributions.insert(
+            logged.id,
+            Attribution {
+                author: logged.author,
+                device: logged.device,
+            },
+        );
+        if logged.late {
+            late.push(logged.id);
+        }
+    }
+    Ok(LoadedDocument {
+        row,
+        document,
+        attributions,
+        late,
+    })
+}
+
+/// What is written of one document in one transaction: its changes, its row, its places in the feeds.
+#[derive(Debug, Clone)]
+pub struct DocumentWrite {
+    /// The document.
+    pub document: DocumentId,
+    /// Its customer.
+    pub customer: CustomerId,
+    /// Its kind.
+    pub kind: Kind,
+    /// Version the decision was made on; 0 for a new document.
+    pub expected_version: i64,
+    /// Who made the document.
+    pub author: UserId,
+    /// On which device the document was made.
+    pub device: Option<DeviceId>,
+    /// Who is responsible; none: the owner.
+    pub responsible: Option<UserId>,
+    /// When it was made, by the clock of that device.
+    pub created_at: Timestamp,
+    /// It arrived after handover.
+    pub late: bool,
+    /// Who has checked in, for a visit.
+    pub checked_in_by: Option<UserId>,
+    /// Read model, JSON.
+    pub fields: String,
+    /// Conflicts, JSON; none: no conflict.
+    pub conflicts: Option<String>,
+    /// Its id in another system.
+    pub external_id: Option<String>,
+    /// The new changes in order; at least one.
+    pub changes: Vec<NewChange>,
+    /// Feeds whose readers see the document.
+    pub feeds: Vec<[u8; 18]>,
+}
+
+/// A change to be appended.
+#[derive(Debug, Clone)]
+pub struct NewChange {
+    /// The change.
+    pub built: BuiltChange,
+    /// Who made it: the signed-in person, the original author of an import, never derived from the actor.
+    pub author: UserId,
+    /// On which device.
+    pub device: Option<DeviceId>,
+    /// It arrived after handover.
+    pub late: bool,
+}
+
+/// The versions of these documents now; those that do not exist are left out.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_versions(
+    tx: &mut Tx,
+    org: OrgId,
+    documents: &[DocumentId],
+) -> Result<BTreeMap<DocumentId, i64>, StorageError> {
+    let mut versions = BTreeMap::new();
+    for chunk in documents.chunks(ROWS_MAX) {
+        let rows: Vec<(Uuid, i64)> = on!(tx, |connection| {
+            let mut query = QueryBuilder::new("SELECT document_id, version FROM document WHERE org_id = ");
+            query.push_bind(org.0).push(" AND document_id IN (");
+            let mut list = query.separated(", ");
+            for document in chunk {
+                list.push_bind(document.0);
+            }
+            query.push(")");
+            query.build_query_as().fetch_all(connection).await
+        })?;
+        versions.extend(
+            rows.into_iter()
+                .map(|(document, version)| (DocumentId(document), version)),
+        );
+    }
+    Ok(versions)
+}
+
+/// Appends what was decided: places from `first_seq` on, one for each change, each document's in one block.
+///
+/// The caller holds the counter and has compared the versions.
+///
+/// # Errors
+/// The driver's.
+pub async fn append(
+    tx: &mut Tx,
+    org: OrgId,
+    first_seq: i64,
+    received_at: Timestamp,
+    writes: &[&DocumentWrite],
+) -> Result<(), StorageError> {
+    let mut seq = first_seq;
+    let placed: Vec<(i64, &DocumentWrite)> = writes
+        .iter()
+        .map(|write| {
+            let first = seq;
+            seq += write.changes.len() as i64;
+            (first, *write)
+        })
+        .collect();
+    let (new, existing): (Vec<_>, Vec<_>) = placed
+        .iter()
+        .copied()
+        .partition(|(_, write)| write.expected_version == 0);
+    for chunk in new.chunks(ROWS_MAX) {
+        insert_documents(tx, org, received_at, chunk).await?;
+    }
+    for (first, write) in &existing {
+        update_document(tx, org, *first, write).await?;
+    }
+    insert_changes(tx, org, received_at, &placed).await?;
+    insert_feeds(tx, org, &placed).await
+}
+
+async fn insert_documents(
+    tx: &mut Tx,
+    org: OrgId,
+    received_at: Timestamp,
+    writes: &[(i64, &DocumentWrite)],
+) -> Result<(), StorageError> {
+    on!(tx, |connection| {
+        let mut query = QueryBuilder::new(
+            "INSERT INTO document (org_id, document_id, customer_id, kind, generation, author_id, device_id, \
+             responsible_id, version, first_seq, last_seq, created_at, received_at, late, checked_in_by, external_id, \
+             fields, conflicts) ",
+        );
+        query.push_values(writes, |mut row, (first, write)| {
+            row.push_bind(org.0)
+                .push_bind(write.document.0)
+                .push_bind(write.customer.0)
+                .push_bind(i16::from(write.kind.number()))
+                .push_bind(0_i64)
+                .push_bind(write.author.0)
+                .push_bind(write.device.map(|device| device.0))
+                .push_bind(write.responsible.map(|user| user.0))
+                .push_bind(write.changes.len() as i64)
+                .push_bind(*first)
+                .push_bind(*first + write.changes.len() as i64 - 1)
+                .push_bind(write.created_at.0)
+                .push_bind(received_at.0)
+                .push_bind(write.late)
+                .push_bind(write.checked_in_by.map(|user| user.0))
+                .push_bind(write.external_id.as_deref())
+                .push_bind(write.fields.as_str())
+                .push_bind(write.conflicts.as_deref());
+        });
+        query.build().execute(connection).await.map(drop)
+    })
+}
+
+async fn update_document(tx: &mut Tx, org: OrgId, first: i64, write: &DocumentWrite) -> Result<(), StorageError> {
+    on!(tx, |connection| sqlx::query(
+        "UPDATE document SET version = version + $3, last_seq = $4, fields = $5, conflicts = $6, checked_in_by = $7,
+             external_id = COALESCE($8, external_id)
+         WHERE org_id = $1 AND document_id = $2"
+    )
+    .bind(org.0)
+    .bind(write.document.0)
+    .bind(write.changes.len() as i64)
+    .bind(first + write.changes.len() as i64 - 1)
+    .bind(write.fields.as_str())
+    .bind(write.conflicts.as_deref())
+    .bind(write.checked_in_by.map(|user| user.0))
+    .bind(write.external_id.as_deref())
+    .execute(connection)
+    .await
+    .map(drop))
+}
+
+async fn insert_changes(
+    tx: &mut Tx,
+    org: OrgId,
+    received_at: Timestamp,
+    placed: &[(i64, &DocumentWrite)],
+) -> Result<(), StorageError> {
+    let rows: Vec<(i64, &DocumentWrite, &NewChange)> = placed
+        .iter()
+        .flat_map(|(first, write)| {
+            write
+                .changes
+                .iter()
+                .enumerate()
+                .map(move |(index, change)| (first + index as i64, *write, change))
+        })
+        .collect();
+    for chunk in rows.chunks(ROWS_MAX) {
+        on!(tx, |connection| {
+            let mut query = QueryBuilder::new(
+                "INSERT INTO change (org_id, document_id, actor, seq, log_seq, customer_id, kind, hash, start_op, \
+                 op_count, dependencies, body, author_id, device_id, device_time, received_at, late) ",
+            );
+            query.push_values(chunk, |mut row, (log_seq, write, new)| {
+                let built = &new.built;
+                let dependencies: Vec<u8> = built.dependency_hashes.iter().flat_map(|hash| hash.0).collect();
+                row.push_bind(org.0)
+                    .push_bind(write.document.0)
+                    .push_bind(&built.change.actor.0[..])
+                    .push_bind(built.change.seq.cast_signed())
+                    .push_bind(*log_seq)
+                    .push_bind(write.customer.0)
+                    .push_bind(i16::from(write.kind.number()))
+                    .push_bind(&built.hash.0[..])
+                    .push_bind(built.start_op.cast_signed())
+                    .push_bind(built.change.operations.len() as i64)
+                    .push_bind(dependencies)
+                    .push_bind(&built.body[..])
+                    .push_bind(new.author.0)
+                    .push_bind(new.device.map(|device| device.0))
+                    .push_bind(built.change.time.0)
+                    .push_bind(received_at.0)
+                    .push_bind(new.late);
+            });
+            query.build().execute(connection).await.map(drop)
+        })?;
+    }
+    Ok(())
+}
+
+async fn insert_feeds(tx: &mut Tx, org: OrgId, placed: &[(i64, &DocumentWrite)]) -> Result<(), StorageError> {
+    // A row stands at the place of the document's first change of the block: a reader's cursor is never inside one.
+    let mut rows: Vec<(&[u8; 18], i64, DocumentId)> = placed
+        .iter()
+        .flat_map(|(first, write)| write.feeds.iter().map(move |feed| (feed, *first, write.document)))
+        .collect();
+    rows.sort_unstable();
+    insert_feed_rows(tx, org, &rows).await
+}
+
+/// Writes rows of feeds: key, place, document.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert_feed_rows(
+    tx: &mut Tx,
+    org: OrgId,
+    rows: &[(&[u8; 18], i64, DocumentId)],
+) -> Result<(), StorageError> {
+    for chunk in rows.chunks(ROWS_MAX) {
+        on!(tx, |connection| {
+            let mut query = QueryBuilder::new("INSERT INTO feed (org_id, feed, seq, document_id) ");
+            query.push_values(chunk, |mut row, (feed, seq, document)| {
+                row.push_bind(org.0)
+                    .push_bind(&feed[..])
+                    .push_bind(*seq)
+                    .push_bind(document.0);
+            });
+            query.build().execute(connection).await.map(drop)
+        })?;
+    }
+    Ok(())
+}
+
+/// Documents touched in a feed after a place, in order: place and document.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_feed(
+    tx: &mut Tx,
+    org: OrgId,
+    feed: &[u8; 18],
+    after: i64,
+    limit: i64,
+) -> Result<Vec<(i64, DocumentId)>, StorageError> {
+    let rows: Vec<(i64, Uuid)> = on!(tx, |connection| sqlx::query_as(
+        "SELECT seq, document_id FROM feed WHERE org_id = $1 AND feed = $2 AND seq > $3 ORDER BY seq LIMIT $4"
+    )
+    .bind(org.0)
+    .bind(&feed[..])
+    .bind(after)
+    .bind(limit)
+    .fetch_all(connection)
+    .await)?;
+    Ok(rows
+        .into_iter()
+        .map(|(seq, document)| (seq, DocumentId(document)))
+        .collect())
+}
+
+/// Makes somebody responsible for a document; none: the owner.
+///
+/// # Errors
+/// The driver's.
+pub async fn set_responsible(
+    tx: &mut Tx,
+    org: OrgId,
+    document: DocumentId,
+    user: Option<UserId>,
+) -> Result<(), StorageError> {
+    on!(tx, |connection| sqlx::query(
+        "UPDATE document SET responsible_id = $3, version = version + 1 WHERE org_id = $1 AND document_id = $2"
+    )
+    .bind(org.0)
+    .bind(document.0)
+    .bind(user.map(|user| user.0))
+    .execute(connection)
+    .await
+    .map(drop))
+}
