@@ -1,5 +1,6 @@
 //! The wire: messages, op-lists, their codec and their limits.
 
+mod bounded;
 #[cfg(feature = "compression")]
 pub mod frame;
 pub mod limits;

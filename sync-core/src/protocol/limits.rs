@@ -14,6 +14,8 @@ pub const MESSAGE_CHANGES_MAX: usize = 500;
 pub const MESSAGE_INTENTS_MAX: usize = 500;
 /// Confirmations of evictions in one message.
 pub const MESSAGE_CONFIRMATIONS_MAX: usize = 10_000;
+/// Documents a phone may ask to be sent again in one message: about what a page of small ones holds.
+pub const MESSAGE_WANTED_MAX: usize = 10_000;
 /// Actors a device may declare in one message.
 pub const MESSAGE_ACTORS_MAX: usize = 64;
 /// Bytes of one change.

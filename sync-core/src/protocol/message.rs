@@ -11,6 +11,12 @@ use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::{
+    bounded,
+    limits::{
+        MESSAGE_ACTORS_MAX, MESSAGE_CHANGES_MAX, MESSAGE_CONFIRMATIONS_MAX, MESSAGE_INTENTS_MAX, MESSAGE_WANTED_MAX,
+    },
+};
 use crate::{
     document::{ChangeId, Kind},
     ids::{ActorId, ChangeHash, CustomerId, DeviceId, DocumentId, IntentId, OrgId, PoolId, TeamId, UserId},
@@ -35,6 +41,7 @@ pub struct SyncRequest {
     /// Highest schema version the device knows.
     pub schema_version: u16,
     /// Actors the server has not acknowledged yet; those the changes below are made by must be here or declared before.
+    #[serde(deserialize_with = "bounded::list::<_, _, MESSAGE_ACTORS_MAX>")]
     pub actors: Vec<ActorId>,
     /// Where the device stands: as received; absent before the first page.
     pub cursor: Option<ByteBuf>,
@@ -45,14 +52,19 @@ pub struct SyncRequest {
     /// Largest page it takes, in bytes before compression.
     pub page_bytes_max: u32,
     /// What the server is to decide, in order, before the changes.
+    #[serde(deserialize_with = "bounded::list::<_, _, MESSAGE_INTENTS_MAX>")]
     pub intents: Vec<Intent>,
     /// Customers that the documents below belong to.
+    #[serde(deserialize_with = "bounded::list::<_, _, MESSAGE_CHANGES_MAX>")]
     pub customers: Vec<CustomerId>,
     /// Changes by document.
+    #[serde(deserialize_with = "bounded::list::<_, _, MESSAGE_CHANGES_MAX>")]
     pub documents: Vec<PushDocument>,
     /// Customers it has dropped as told.
+    #[serde(deserialize_with = "bounded::list::<_, _, MESSAGE_CONFIRMATIONS_MAX>")]
     pub confirmations: Vec<Confirmation>,
     /// Documents to send again as a whole, because what it built of them disagreed with the page's digest.
+    #[serde(deserialize_with = "bounded::list::<_, _, MESSAGE_WANTED_MAX>")]
     pub wanted: Vec<DocumentId>,
 }
 
@@ -68,8 +80,10 @@ pub struct PushDocument {
     /// First bytes of [`digest`] over the hashes of the changes.
     pub digest: [u8; 4],
     /// Sixteen bytes of each change's hash, after a `digest_mismatch`; otherwise empty.
+    #[serde(deserialize_with = "bounded::list::<_, _, MESSAGE_CHANGES_MAX>")]
     pub hashes: Vec<[u8; 16]>,
     /// The op-lists.
+    #[serde(deserialize_with = "bounded::list::<_, _, MESSAGE_CHANGES_MAX>")]
     pub changes: Vec<ByteBuf>,
 }
 
