@@ -16,7 +16,9 @@ use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use sync_core::{
     airlock::{Trial, admit},
-    document::{Action, Change, ChangeId, Content, Document, Kind, Op, OpId, OpRef, Refusal, Value, fixed_changes},
+    document::{
+        Action, Change, ChangeId, Content, Document, Kind, Op, OpId, OpRef, Refusal, Value, fixed_actor, fixed_changes,
+    },
     ids::ActorId,
     protocol::oplist::{self, OpListError},
     time::Timestamp,
@@ -181,6 +183,20 @@ impl Lab {
         Some(raw_change(&mut self.rng, phone, *actor))
     }
 
+    /// What a mutant is made of: mostly a phone's next change, sometimes a fixed change or a migration on top of one.
+    fn sound_change(&mut self, which: usize) -> Option<Change> {
+        let fixed = fixed_changes(self.kind).first().filter(|_| self.rng.random_bool(0.1));
+        let Some(fixed) = fixed else {
+            return self.next_change(which);
+        };
+        if self.rng.random_bool(0.3) {
+            return Some(fixed.change.clone());
+        }
+        let mut migration = raw_change(&mut self.rng, &Document::new(self.kind), fixed_actor(self.kind, 2));
+        migration.time = Timestamp(0);
+        Some(migration)
+    }
+
     fn honest(&mut self, which: usize) -> &'static str {
         let Some(change) = self.next_change(which) else {
             return "no change";
@@ -201,10 +217,10 @@ impl Lab {
         if self.rng.random_bool(0.5) {
             self.sync(which);
         }
-        let Some(mut change) = self.next_change(which) else {
+        let Some(mut change) = self.sound_change(which) else {
             return "no change";
         };
-        for _ in 0..self.rng.random_range(1..4) {
+        for _ in 0..self.rng.random_range(0..4) {
             self.mutate(&mut change);
         }
         let mut body = encode(&change, self.kind);
