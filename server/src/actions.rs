@@ -5,6 +5,10 @@
 
 pub mod customers;
 pub mod devices;
+pub mod directory;
+pub mod organisation;
+pub mod people;
+mod places;
 pub mod reader;
 pub mod sign_in;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    actions::directory::Directories,
     auth::{Keys, KeysError, LastSeen, Passwords},
     config::Config,
     seam::Seam,
@@ -22,6 +23,8 @@ pub struct App {
     pub passwords: Passwords,
     /// When devices were last heard.
     pub last_seen: LastSeen,
+    /// Directories ready to be sent.
+    pub directories: Directories,
     /// Settings and limits.
     pub config: Arc<Config>,
 }
@@ -39,6 +42,7 @@ impl App {
             seam,
             keys,
             passwords,
+            directories: Directories::default(),
             last_seen: LastSeen::default(),
             config: Arc::new(config),
         })

@@ -4,6 +4,7 @@ use std::{fmt, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+mod admin;
 mod serve;
 mod target;
 
@@ -20,6 +21,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Admin(admin::Admin),
 }
 
 /// Wrong usage that the parser cannot see: exit status 2.
@@ -41,6 +43,7 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Serve(command) => command.run(),
+        Command::Admin(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

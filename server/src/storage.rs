@@ -14,11 +14,15 @@ pub mod keys;
 pub mod leases;
 pub mod log;
 mod migrate;
+pub mod organisation;
 pub mod people;
+pub mod pools;
 mod reach;
 pub mod scopes;
 pub mod search;
 pub mod sessions;
+pub mod teams;
+pub mod viewer_scopes;
 pub mod viewers;
 
 pub use database::{Database, OpenError, Tx};

@@ -4,6 +4,7 @@
 //! server and in the simulator.
 
 pub mod airlock;
+pub mod directory;
 pub mod document;
 pub mod hub;
 pub mod ids;

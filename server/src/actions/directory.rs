@@ -1,0 +1,55 @@
+//! The directory as phones get it: JSON and its hash, made once for each version of it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use sync_core::ids::OrgId;
+
+use super::ActionError;
+use crate::storage::{Tx, organisation};
+
+/// Organisations whose directory is kept; with more than that all are made anew from time to time.
+const ORGANISATIONS_MAX: usize = 256;
+
+/// A directory ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryContent {
+    /// [`sync_core::directory::Directory`] as JSON.
+    pub json: Bytes,
+    /// Its SHA-256, by which a phone says which one it has.
+    pub sha256: [u8; 32],
+}
+
+/// Directories in memory. Cheap to clone; clones share them.
+#[derive(Clone, Default)]
+pub struct Directories(Arc<Mutex<BTreeMap<OrgId, (i64, Arc<DirectoryContent>)>>>);
+
+impl Directories {
+    /// The directory of an organisation at a version that the caller has read in this transaction.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn get(&self, tx: &mut Tx, org: OrgId, version: i64) -> Result<Arc<DirectoryContent>, ActionError> {
+        if let Some((known, content)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&org)
+            && *known == version
+        {
+            return Ok(content.clone());
+        }
+        let directory = organisation::directory(tx, org).await?;
+        let json = serde_json::to_vec(&directory).map_err(|error| ActionError::Internal(error.to_string()))?;
+        let content = Arc::new(DirectoryContent {
+            sha256: Sha256::digest(&json).into(),
+            json: json.into(),
+        });
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= ORGANISATIONS_MAX {
+            kept.clear();
+        }
+        kept.insert(org, (version, content.clone()));
+        Ok(content)
+    }
+}

@@ -1,0 +1,218 @@
+//! Organisations, teams and pools come into being; settings change.
+
+use serde_json::json;
+use sync_core::{
+    directory::{Choice, Outcome, PipelineStage, PoolEntry, Settings, TeamEntry},
+    ids::{LogId, OrgId, PoolId, TeamId, UserId},
+};
+
+use super::{
+    ActionError, Code,
+    places::{policy_of, settle_scopes},
+};
+use crate::{
+    app::App,
+    seam::Seam,
+    storage::{
+        StorageError, Tx,
+        audit::{self, AuditRow},
+        log,
+        organisation::{self, Organisation},
+        people, pools, teams,
+    },
+};
+
+/// The longest name of an organisation, a team, a pool or a person, in characters.
+pub const NAME_CHARS_MAX: usize = 200;
+
+/// Adds an organisation with the default settings.
+///
+/// # Errors
+/// `invalid_request`; the database's.
+pub async fn add_organisation(app: &App, by: Option<UserId>, name: &str, timezone: &str) -> Result<OrgId, ActionError> {
+    let name = checked_name("name", name)?;
+    jiff::tz::TimeZone::get(timezone)
+        .map_err(|_| ActionError::invalid("timezone: give a name such as Asia/Shanghai or Europe/Berlin"))?;
+    let (org, now) = (OrgId(app.seam.uuid()), app.seam.now());
+    let organisation = Organisation {
+        org,
+        name,
+        timezone: timezone.to_owned(),
+        log: LogId(app.seam.uuid()),
+        directory_version: 1,
+        created_at: now,
+    };
+    let mut tx = app.database.write().await?;
+    organisation::insert(&mut tx, &organisation, &Settings::default()).await?;
+    log::begin(&mut tx, org).await?;
+    audit::append(&mut tx, org, &[row(&app.seam, by, "organisation_added", org)]).await?;
+    tx.commit().await?;
+    Ok(org)
+}
+
+/// Adds a team. Managers of the teams above it see what it will own.
+///
+/// # Errors
+/// `not_found` for an unknown organisation or parent, `already_exists`, `invalid_request`; the database's.
+pub async fn add_team(
+    app: &App,
+    by: Option<UserId>,
+    org: OrgId,
+    name: &str,
+    parent: Option<TeamId>,
+) -> Result<TeamId, ActionError> {
+    let mut tx = app.database.write().await?;
+    let team = add_team_in(&mut tx, &app.seam, by, org, name, parent).await?;
+    tx.commit().await?;
+    Ok(team)
+}
+
+/// [`add_team`] inside a larger transaction.
+///
+/// # Errors
+/// As there.
+pub async fn add_team_in(
+    tx: &mut Tx,
+    seam: &Seam,
+    by: Option<UserId>,
+    org: OrgId,
+    name: &str,
+    parent: Option<TeamId>,
+) -> Result<TeamId, ActionError> {
+    let name = checked_name("name", name)?;
+    lock_organisation(tx, org).await?;
+    if let Some(parent) = parent
+        && !teams::exists(tx, org, parent).await?
+    {
+        return Err(ActionError::refused(Code::NotFound).because("parent: this organisation has no such team"));
+    }
+    let team = TeamEntry {
+        id: TeamId(seam.uuid()),
+        name,
+        parent,
+    };
+    teams::insert(tx, org, &team, seam.now())
+        .await
+        .map_err(|error| taken(error, "name: a team with it exists"))?;
+    let policy = policy_of(tx, org).await?;
+    for manager in teams::list_managers_of(tx, org, team.id).await? {
+        if let Some(account) = people::lock(tx, org, manager).await? {
+            people::update_place(tx, org, manager, account.role, account.team, account.state).await?;
+            settle_scopes(tx, &account, &policy).await?;
+        }
+    }
+    let detail = json!({"parent": parent});
+    audit::append(tx, org, &[row(seam, by, "team_added", team.id).with_detail(detail)]).await?;
+    Ok(team.id)
+}
+
+/// Adds a pool, at first without members.
+///
+/// # Errors
+/// `not_found` for an unknown organisation, `already_exists`, `invalid_request`; the database's.
+pub async fn add_pool(app: &App, by: Option<UserId>, org: OrgId, name: &str) -> Result<PoolId, ActionError> {
+    let name = checked_name("name", name)?;
+    let mut tx = app.database.write().await?;
+    lock_organisation(&mut tx, org).await?;
+    let pool = PoolEntry {
+        id: PoolId(app.seam.uuid()),
+        name,
+    };
+    pools::insert(&mut tx, org, &pool, app.seam.now())
+        .await
+        .map_err(|error| taken(error, "name: a pool with it exists"))?;
+    audit::append(&mut tx, org, &[row(&app.seam, by, "pool_added", pool.id)]).await?;
+    tx.commit().await?;
+    Ok(pool.id)
+}
+
+/// Decides whether members of a team read the cards of each other's customers, with everybody's scopes in the same
+/// transaction.
+///
+/// # Errors
+/// `not_found` for an unknown organisation; the database's.
+pub async fn set_team_read(app: &App, by: Option<UserId>, org: OrgId, team_read: bool) -> Result<(), ActionError> {
+    let mut tx = app.database.write().await?;
+    lock_organisation(&mut tx, org).await?;
+    let mut settings = organisation::find_settings(&mut tx, org).await?;
+    settings.policy.team_read = team_read;
+    organisation::update_settings(&mut tx, org, &settings).await?;
+    for account in people::list(&mut tx, org).await? {
+        people::update_place(&mut tx, org, account.user, account.role, account.team, account.state).await?;
+        settle_scopes(&mut tx, &account, &settings.policy).await?;
+    }
+    let detail = json!({"team_read": team_read});
+    audit::append(
+        &mut tx,
+        org,
+        &[row(&app.seam, by, "policy_changed", org).with_detail(detail)],
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Adds stages to the pipeline of opportunities, open ones named as they are written. Those it has stay as they are.
+///
+/// # Errors
+/// `not_found` for an unknown organisation; the database's.
+pub async fn add_pipeline_stages_in(
+    tx: &mut Tx,
+    seam: &Seam,
+    by: Option<UserId>,
+    org: OrgId,
+    stages: &[String],
+) -> Result<(), ActionError> {
+    lock_organisation(tx, org).await?;
+    let mut settings = organisation::find_settings(tx, org).await?;
+    let before = settings.pipeline.len();
+    for id in stages {
+        if !settings.pipeline.iter().any(|stage| stage.choice.id == *id) {
+            settings.pipeline.push(PipelineStage {
+                choice: Choice::new(id, id, id),
+                outcome: Outcome::Open,
+            });
+        }
+    }
+    if settings.pipeline.len() == before {
+        return Ok(());
+    }
+    organisation::update_settings(tx, org, &settings).await?;
+    let detail = json!({"added": settings.pipeline.len() - before});
+    audit::append(tx, org, &[row(seam, by, "pipeline_changed", org).with_detail(detail)]).await?;
+    Ok(())
+}
+
+/// Locks the organisation and says that its directory changes.
+pub(super) async fn lock_organisation(tx: &mut Tx, org: OrgId) -> Result<(), ActionError> {
+    if organisation::bump_directory(tx, org).await? {
+        return Ok(());
+    }
+    Err(ActionError::refused(Code::NotFound).because("org: there is no such organisation; `admin org list` shows all"))
+}
+
+/// A name that can be shown in one line.
+pub(super) fn checked_name(field: &str, name: &str) -> Result<String, ActionError> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
+        return Err(ActionError::invalid(format!(
+            "{field}: give 1 to {NAME_CHARS_MAX} characters in one line"
+        )));
+    }
+    Ok(name.to_owned())
+}
+
+/// What a violated uniqueness means to the caller.
+pub(super) fn taken(error: StorageError, reason: &str) -> ActionError {
+    match error.as_database_error() {
+        Some(database) if database.is_unique_violation() => ActionError::refused(Code::AlreadyExists).because(reason),
+        _ => error.into(),
+    }
+}
+
+pub(super) fn row(seam: &Seam, by: Option<UserId>, action: &'static str, subject: impl ToString) -> AuditRow {
+    AuditRow {
+        user: by,
+        ..AuditRow::new(seam.now(), action, subject)
+    }
+}
