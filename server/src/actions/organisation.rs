@@ -16,7 +16,6 @@ use crate::{
     storage::{
         StorageError, Tx,
         audit::{self, AuditRow},
-        log,
         organisation::{self, Organisation},
         people, pools, teams,
     },
@@ -44,7 +43,6 @@ pub async fn add_organisation(app: &App, by: Option<UserId>, name: &str, timezon
     };
     let mut tx = app.database.write().await?;
     organisation::insert(&mut tx, &organisation, &Settings::default()).await?;
-    log::begin(&mut tx, org).await?;
     audit::append(&mut tx, org, &[row(&app.seam, by, "organisation_added", org)]).await?;
     tx.commit().await?;
     Ok(org)

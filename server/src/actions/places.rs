@@ -36,7 +36,7 @@ pub(super) async fn settle_scopes(tx: &mut Tx, account: &Account, policy: &Polic
     if wanted == held {
         return Ok(None);
     }
-    let seq = log::take(tx, account.org, 1).await?;
+    let (seq, _) = log::take(tx, account.org, 1, 0).await?;
     for ended in held.difference(&wanted) {
         close(tx, account.org, account.user, ended, seq).await?;
     }

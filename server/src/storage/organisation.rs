@@ -50,7 +50,7 @@ impl From<Row> for Organisation {
     }
 }
 
-/// Adds an organisation.
+/// Adds an organisation, with its counters at 0.
 ///
 /// # Errors
 /// The driver's.
@@ -71,6 +71,13 @@ pub async fn insert(tx: &mut Tx, organisation: &Organisation, settings: &Setting
         .execute(c)
         .await
         .map(|_| ())
+    })?;
+    on!(tx, |c| {
+        sqlx::query("INSERT INTO log_head (org_id, head, audit_head) VALUES ($1, 0, 0)")
+            .bind(organisation.org.0)
+            .execute(c)
+            .await
+            .map(|_| ())
     })
 }
 
