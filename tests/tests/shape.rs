@@ -10,11 +10,13 @@ use std::{
 
 /// A file longer than this is several rooms without doors. Longer ones need an entry in [`LONG_FILES`].
 const FILE_LINES_MAX: usize = 600;
+/// A file of tests is a list of cases, read one at a time; it may be longer.
+const TEST_FILE_LINES_MAX: usize = 1_200;
 
 /// Files that may be longer, each with the reason.
 const LONG_FILES: &[(&str, &str)] = &[(
-    "sync-core/tests/visibility.rs",
-    "the oracle of the whole visibility table and the walk over each of its cells, read side by side",
+    "server/src/storage/documents.rs",
+    "reading and appending documents and changes share their row types and the order of their locks",
 )];
 
 /// Folders that hold no sources of the project: version control, what the build makes, what a server keeps.
@@ -188,19 +190,21 @@ fn panics_unwind_in_every_profile() {
 fn files_are_short_enough_to_be_read_in_one_go() {
     let mut too_long = Vec::new();
     for path in all_files().into_iter().filter(|path| path.ends_with(".rs")) {
+        let is_test = path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("/tests.rs");
+        let lines_max = if is_test { TEST_FILE_LINES_MAX } else { FILE_LINES_MAX };
         let lines = read(&path).lines().count();
         let listed = LONG_FILES.iter().any(|(long, _)| *long == path);
-        if lines > FILE_LINES_MAX && !listed {
-            too_long.push(format!("{path}: {lines} lines"));
+        if lines > lines_max && !listed {
+            too_long.push(format!("{path}: {lines} lines, at most {lines_max}"));
         }
         assert!(
-            !listed || lines > FILE_LINES_MAX,
+            !listed || lines > lines_max,
             "{path} is short again: take it off the list of long files"
         );
     }
     assert!(
         too_long.is_empty(),
-        "more than {FILE_LINES_MAX} lines; split by what they do:\n{}",
+        "too long to be read in one go; split by what they do:\n{}",
         too_long.join("\n")
     );
     for (path, reason) in LONG_FILES {
