@@ -1,6 +1,6 @@
 //! Gates 2 and 3 of the airlock: what a change may refer to and what it may write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Action, Change, ChangeId, Content, DEPTH_MAX, DocumentState, FieldType, MAP_ENTRIES_MAX, MapType, Op, OpId, OpRef,
@@ -8,11 +8,8 @@ use super::{
     state::{ObjectId, ObjectInfo},
     value::{check_entry, check_key, check_unknown, check_value},
 };
-use crate::{
-    ids::ActorId,
-    protocol::limits::{
-        CHANGE_OPERATIONS_MAX, COUNTER_MAX, DOCUMENT_BYTES_MAX, DOCUMENT_OPERATIONS_MAX, MISSING_DEPENDENCIES_MAX,
-    },
+use crate::protocol::limits::{
+    CHANGE_OPERATIONS_MAX, COUNTER_MAX, DOCUMENT_BYTES_MAX, DOCUMENT_OPERATIONS_MAX, MISSING_DEPENDENCIES_MAX,
 };
 
 /// Why a change does not pass. [`Refusal::code`] is stable.
@@ -123,7 +120,7 @@ pub fn check_change(state: &DocumentState, change: &Change, body_bytes: usize) -
         state,
         change,
         start_op,
-        past: past(state, change),
+        past: Past::of(state, change),
         creates: state.changes.is_empty(),
         local: Vec::with_capacity(change.operations.len()),
         new_keys: BTreeMap::new(),
@@ -178,30 +175,56 @@ fn check_graph(state: &DocumentState, change: &Change) -> Result<u64, Refusal> {
         .unwrap_or(1))
 }
 
-fn past(state: &DocumentState, change: &Change) -> BTreeMap<ActorId, u64> {
-    let mut past = BTreeMap::new();
-    for applied in change
-        .dependencies
-        .iter()
-        .filter_map(|dependency| state.changes.get(dependency))
-    {
-        for (actor, seq) in &applied.clock {
-            let known = past.entry(*actor).or_insert(0);
-            *known = (*known).max(*seq);
+/// What a change was made on.
+enum Past {
+    /// All that is known here.
+    Everything,
+    /// These changes: its dependencies and theirs.
+    These(BTreeSet<ChangeId>),
+}
+
+impl Past {
+    fn of(state: &DocumentState, change: &Change) -> Self {
+        if state
+            .heads
+            .iter()
+            .all(|head| change.dependencies.binary_search(head).is_ok())
+        {
+            return Self::Everything;
+        }
+        let mut past = BTreeSet::new();
+        let mut open = change.dependencies.clone();
+        while let Some(id) = open.pop() {
+            if past.insert(id) {
+                open.extend(
+                    state
+                        .changes
+                        .get(&id)
+                        .into_iter()
+                        .flat_map(|applied| &applied.dependencies),
+                );
+            }
+        }
+        Self::These(past)
+    }
+
+    fn contains(&self, id: ChangeId) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::These(past) => past.contains(&id),
         }
     }
-    past
 }
 
 struct Checker<'a> {
     state: &'a DocumentState,
     change: &'a Change,
     start_op: u64,
-    past: BTreeMap<ActorId, u64>,
+    past: Past,
     /// Nothing was ever written to the document: this change makes its maps.
     creates: bool,
     local: Vec<LocalOp<'a>>,
-    new_keys: BTreeMap<ObjectId, usize>,
+    new_keys: BTreeMap<ObjectId, BTreeSet<&'a str>>,
 }
 
 struct LocalOp<'a> {
@@ -247,8 +270,9 @@ impl<'a> Checker<'a> {
     }
 
     fn is_past(&self, id: OpId) -> bool {
-        let seq = self.state.change_of(id).map(|change| change.seq);
-        seq.is_some_and(|seq| self.past.get(&id.actor).is_some_and(|known| seq <= *known))
+        self.state
+            .change_of(id)
+            .is_some_and(|change| self.past.contains(change))
     }
 
     fn object_info(&self, object: ObjectId) -> Result<Option<ObjectInfo>, Refusal> {
@@ -285,12 +309,11 @@ impl<'a> Checker<'a> {
                     .is_some_and(|local| local.object == object && local.key == operation.key && !local.removes),
                 OpRef::Known(id) => {
                     self.is_past(*id)
-                        && self.state.register(object, &operation.key).is_some_and(|register| {
-                            register
-                                .entries()
-                                .iter()
-                                .any(|entry| entry.id == *id && entry.content != Content::Removed)
-                        })
+                        && self
+                            .state
+                            .register(object, &operation.key)
+                            .and_then(|register| register.entry(*id))
+                            .is_some_and(|entry| entry.content != Content::Removed)
                 }
             };
             if !known {
@@ -300,14 +323,14 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    fn check_entries(&mut self, object: ObjectId, key: &str) -> Result<(), Refusal> {
+    fn check_entries(&mut self, object: ObjectId, key: &'a str) -> Result<(), Refusal> {
         if self.state.register(object, key).is_some() {
             return Ok(());
         }
         let existing = self.state.registers.get(&object).map_or(0, BTreeMap::len);
-        let new = self.new_keys.entry(object).or_insert(0);
-        *new += 1;
-        if existing + *new > MAP_ENTRIES_MAX {
+        let new = self.new_keys.entry(object).or_default();
+        new.insert(key);
+        if existing + new.len() > MAP_ENTRIES_MAX {
             Err(Refusal::DocumentTooLarge)
         } else {
             Ok(())

@@ -16,7 +16,7 @@ pub struct HistoryEntry {
     pub current: bool,
 }
 
-/// The writes of a field in the order they were applied. `field` is a key, or `map.entry` for an entry of a map.
+/// The writes of a field, causes before effects. `field` is a key, or `map.entry` for an entry of a map.
 #[must_use]
 pub fn field_history(state: &DocumentState, field: &str) -> Vec<HistoryEntry> {
     let register = match field.split_once('.') {

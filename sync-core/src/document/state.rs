@@ -38,7 +38,14 @@ pub struct Entry {
     pub overwritten: bool,
 }
 
-/// All operations ever made on one key of one map, in the order they were applied.
+impl Entry {
+    fn is_visible(&self) -> bool {
+        !self.overwritten && self.content != Content::Removed
+    }
+}
+
+/// All operations ever made on one key of one map, by id: causes before effects, and the same order on every replica
+/// whatever arrived first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Register {
     pub(super) entries: Vec<Entry>,
@@ -48,28 +55,41 @@ impl Register {
     /// The values that nothing has replaced, the winner first. Empty if the key is removed.
     #[must_use]
     pub fn visible(&self) -> Vec<&Entry> {
-        let mut visible: Vec<&Entry> = self
-            .entries
-            .iter()
-            .filter(|entry| !entry.overwritten && entry.content != Content::Removed)
-            .collect();
-        visible.sort_by_key(|entry| std::cmp::Reverse(entry.id));
-        visible
+        self.entries.iter().rev().filter(|entry| entry.is_visible()).collect()
     }
 
     /// The value shown: of the concurrent ones, that of the highest operation id.
     #[must_use]
     pub fn winner(&self) -> Option<&Entry> {
-        self.entries
-            .iter()
-            .filter(|entry| !entry.overwritten && entry.content != Content::Removed)
-            .max_by_key(|entry| entry.id)
+        self.entries.iter().rfind(|entry| entry.is_visible())
     }
 
-    /// Every operation in the order it was applied, removals included.
+    /// Every operation in the order of ids, removals included.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The entry of an operation.
+    #[must_use]
+    pub fn entry(&self, id: OpId) -> Option<&Entry> {
+        self.position(id).ok().map(|at| &self.entries[at])
+    }
+
+    fn position(&self, id: OpId) -> Result<usize, usize> {
+        self.entries.binary_search_by(|entry| entry.id.cmp(&id))
+    }
+
+    fn overwrite(&mut self, id: OpId) {
+        if let Ok(at) = self.position(id) {
+            self.entries[at].overwritten = true;
+        }
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        // Nearly always the last; an earlier one arrived late.
+        let (Ok(at) | Err(at)) = self.position(entry.id);
+        self.entries.insert(at, entry);
     }
 }
 
@@ -84,8 +104,8 @@ pub struct AppliedChange {
     pub op_count: u64,
     /// Device time.
     pub time: Timestamp,
-    /// Highest seq of each actor among its ancestors and itself.
-    pub(super) clock: BTreeMap<ActorId, u64>,
+    /// What it was made on.
+    pub(super) dependencies: Vec<ChangeId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -188,20 +208,23 @@ impl DocumentState {
     /// The change an operation belongs to.
     #[must_use]
     pub fn change_of(&self, operation: OpId) -> Option<ChangeId> {
-        let first = ChangeId {
+        // An actor's changes are numbered without gaps, and their counters rise.
+        let (mut low, mut high) = (0, self.last_seq(operation.actor));
+        while low < high {
+            let seq = high - (high - low) / 2;
+            let actor = operation.actor;
+            if self.changes.get(&ChangeId { actor, seq })?.start_op <= operation.counter {
+                low = seq;
+            } else {
+                high = seq - 1;
+            }
+        }
+        let id = ChangeId {
             actor: operation.actor,
-            seq: 0,
+            seq: low,
         };
-        let last = ChangeId {
-            actor: operation.actor,
-            seq: u64::MAX,
-        };
-        let (id, change) = self
-            .changes
-            .range(first..=last)
-            .rev()
-            .find(|(_, change)| change.start_op <= operation.counter)?;
-        (operation.counter < change.start_op + change.op_count).then_some(*id)
+        let change = self.changes.get(&id)?;
+        (operation.counter < change.start_op + change.op_count).then_some(id)
     }
 
     /// Number of operations of all changes.
@@ -218,17 +241,9 @@ impl DocumentState {
 
     /// Folds a checked change in. `body_bytes` is the length of its op-list.
     pub fn apply(&mut self, change: &Change, hash: ChangeHash, start_op: u64, body_bytes: usize) {
-        let mut clock = BTreeMap::new();
         for dependency in &change.dependencies {
-            if let Some(applied) = self.changes.get(dependency) {
-                for (actor, seq) in &applied.clock {
-                    let known = clock.entry(*actor).or_insert(0);
-                    *known = (*known).max(*seq);
-                }
-            }
             self.heads.remove(dependency);
         }
-        clock.insert(change.actor, change.seq);
         self.heads.insert(change.id());
         for (index, operation) in change.operations.iter().enumerate() {
             let id = OpId {
@@ -236,18 +251,6 @@ impl DocumentState {
                 actor: change.actor,
             };
             let object = operation.object.map(|object| object.resolve(change.actor, start_op));
-            let register = self
-                .registers
-                .entry(object)
-                .or_default()
-                .entry(operation.key.clone())
-                .or_default();
-            for predecessor in &operation.predecessors {
-                let overwritten = predecessor.resolve(change.actor, start_op);
-                for entry in &mut register.entries {
-                    entry.overwritten |= entry.id == overwritten;
-                }
-            }
             let content = match &operation.action {
                 Action::MakeMap => Content::Map,
                 Action::Put(value) => Content::Scalar(value.clone()),
@@ -257,16 +260,16 @@ impl DocumentState {
                 let info = self.object_info(object, &operation.key);
                 self.objects.insert(id, info);
             }
-            register_push(
-                &mut self.registers,
-                object,
-                &operation.key,
-                Entry {
-                    id,
-                    content,
-                    overwritten: false,
-                },
-            );
+            let registers = self.registers.entry(object).or_default();
+            let register = registers.entry(operation.key.clone()).or_default();
+            for predecessor in &operation.predecessors {
+                register.overwrite(predecessor.resolve(change.actor, start_op));
+            }
+            register.insert(Entry {
+                id,
+                content,
+                overwritten: false,
+            });
         }
         let op_count = change.operations.len() as u64;
         self.op_count += op_count;
@@ -278,7 +281,7 @@ impl DocumentState {
                 start_op,
                 op_count,
                 time: change.time,
-                clock,
+                dependencies: change.dependencies.clone(),
             },
         );
     }
@@ -295,16 +298,5 @@ impl DocumentState {
             map,
             write_once: field.is_some_and(|field| field.write_once),
         }
-    }
-}
-
-fn register_push(
-    registers: &mut BTreeMap<ObjectId, BTreeMap<String, Register>>,
-    object: ObjectId,
-    key: &str,
-    entry: Entry,
-) {
-    if let Some(register) = registers.get_mut(&object).and_then(|keys| keys.get_mut(key)) {
-        register.entries.push(entry);
     }
 }
