@@ -106,10 +106,12 @@ proptest! {
         let once = merged(&[a, b, c]);
         // Commutative: every order of meeting.
         for order in [[a, c, b], [b, a, c], [b, c, a], [c, a, b], [c, b, a]] {
-            prop_assert_eq!(merged(&order).state(), once.state());
+            let other = merged(&order);
+            prop_assert_eq!(other.state(), once.state());
         }
         // Associative: a with (b with c).
-        prop_assert_eq!(merged(&[a, &merged(&[b, c])]).state(), once.state());
+        let grouped = merged(&[a, &merged(&[b, c])]);
+        prop_assert_eq!(grouped.state(), once.state());
         // Idempotent: meeting again, also with one's own past, changes nothing.
         let again = merged(&[&once, a, &once, b, c]);
         prop_assert_eq!(&again, &once);
