@@ -344,7 +344,8 @@ impl Decider {
     }
 }
 
-/// Whether a change does nothing but add comments.
+/// Whether a change does nothing but add comments. Writing under the key of one that is there would put another text
+/// before it.
 fn only_comments(state: &DocumentState, change: &Change) -> bool {
     let comments = state.container("comments");
     comments.is_some()
@@ -352,6 +353,7 @@ fn only_comments(state: &DocumentState, change: &Change) -> bool {
             matches!(operation.action, Action::Put(_))
                 && operation.predecessors.is_empty()
                 && matches!(operation.object, Some(OpRef::Known(object)) if Some(object) == comments)
+                && state.register(comments, &operation.key).is_none()
         })
 }
 
