@@ -236,7 +236,7 @@ fn t006_a_refusal_that_comes_again_is_answered_with_the_stored_verdict() {
         )
         .0
     };
-    assert_eq!(decide(refusal(&phone.bodies[0])), [stored.clone()]);
+    assert_eq!(decide(refusal(&phone.bodies[0])), std::slice::from_ref(&stored));
     assert_eq!(decide(refusal(b"other content")), [rejected("equivocation")]);
 }
 
