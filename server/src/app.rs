@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use crate::{
     actions::directory::Directories,
     auth::{Keys, KeysError, LastSeen, Passwords},
@@ -25,6 +27,8 @@ pub struct App {
     pub last_seen: LastSeen,
     /// Directories ready to be sent.
     pub directories: Directories,
+    /// Wakes the search indexer after a commit.
+    pub indexer_wake: Arc<Notify>,
     /// Settings and limits.
     pub config: Arc<Config>,
 }
@@ -43,6 +47,7 @@ impl App {
             keys,
             passwords,
             directories: Directories::default(),
+            indexer_wake: Arc::default(),
             last_seen: LastSeen::default(),
             config: Arc::new(config),
         })

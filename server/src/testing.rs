@@ -6,10 +6,24 @@ use std::{
 };
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use sync_core::time::Timestamp;
+use sync_core::{
+    ids::{OrgId, PoolId, TeamId, UserId},
+    time::Timestamp,
+    visibility::Role,
+};
 use tempfile::TempDir;
 
-use crate::{app::App, auth::PasswordCost, config::Config, seam::Seam, storage::Database};
+use crate::{
+    actions::{
+        organisation::{add_organisation, add_pool, add_team},
+        people::{NewPerson, add_person},
+    },
+    app::App,
+    auth::PasswordCost,
+    config::Config,
+    seam::Seam,
+    storage::{Database, Tx},
+};
 
 /// Names a throw-away PostgreSQL server on which tests make and drop their databases.
 pub const POSTGRES_VARIABLE: &str = "FIELDPOOL_TEST_POSTGRES";
@@ -74,6 +88,72 @@ pub async fn apps() -> Vec<TestApp> {
 /// If a database cannot be made: the test cannot run.
 pub async fn sqlite_app() -> TestApp {
     app_on(sqlite().await).await
+}
+
+/// What everybody's password is in tests.
+pub const PASSWORD: &str = "correct horse";
+
+impl TestApp {
+    /// Adds an organisation.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn organisation(&self, name: &str) -> OrgId {
+        add_organisation(&self.app, None, name, "Asia/Shanghai")
+            .await
+            .expect("an organisation is added")
+    }
+
+    /// Adds a team.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn team(&self, org: OrgId, name: &str, parent: Option<TeamId>) -> TeamId {
+        add_team(&self.app, None, org, name, parent)
+            .await
+            .expect("a team is added")
+    }
+
+    /// Adds a pool.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn pool(&self, org: OrgId, name: &str) -> PoolId {
+        add_pool(&self.app, None, org, name).await.expect("a pool is added")
+    }
+
+    /// Adds a person with [`PASSWORD`].
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn person(&self, org: OrgId, login: &str, role: Role, team: Option<TeamId>, pools: &[PoolId]) -> UserId {
+        let person = NewPerson {
+            login: login.to_owned(),
+            name: login.to_uppercase(),
+            email: None,
+            role,
+            team,
+            pools: pools.iter().map(|pool| (*pool, false)).collect(),
+        };
+        add_person(&self.app, None, org, &person, Some(PASSWORD))
+            .await
+            .expect("a person is added")
+    }
+}
+
+/// Runs one statement by itself, as somebody with the database's password might.
+///
+/// # Panics
+/// If the database refuses.
+pub async fn execute_sql(database: &Database, statement: &str) {
+    let mut tx = database.write().await.expect("a transaction begins");
+    let statement = AssertSqlSafe(statement.to_owned());
+    let done = match &mut tx {
+        Tx::Sqlite(tx) => sqlx::query(statement).execute(&mut **tx).await.map(|_| ()),
+        Tx::Postgres(tx) => sqlx::query(statement).execute(&mut **tx).await.map(|_| ()),
+    };
+    done.expect("the statement runs");
+    tx.commit().await.expect("it is committed");
 }
 
 async fn app_on(database: TestDatabase) -> TestApp {

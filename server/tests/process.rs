@@ -131,6 +131,47 @@ fn a_port_in_use_is_a_failure_that_names_the_option() {
 }
 
 #[test]
+fn somebody_added_while_the_server_runs_can_sign_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let admin = |arguments: &[&str]| {
+        let output = Command::new(BINARY)
+            .args(["admin", "--data"])
+            .arg(folder.path())
+            .args(arguments)
+            .env("FIELDPOOL_PASSWORD", "correct horse")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    let org = admin(&["org", "add", "--name", "A"])["org"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    admin(&[
+        "user", "add", "--org", &org, "--login", "wang", "--name", "W", "--role", "rep",
+    ]);
+    let body = r#"{"login":"wang","password":"correct horse"}"#;
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    write!(
+        stream,
+        "POST /api/v1/tokens HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("\"token\""),
+        "{answer}"
+    );
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
 fn wrong_usage_ends_with_2_and_help_with_0() {
     assert_eq!(run(&["serve"]).status.code(), Some(2));
     assert_eq!(run(&["dance"]).status.code(), Some(2));

@@ -26,7 +26,10 @@ pub struct DirectoryContent {
 
 /// Directories in memory. Cheap to clone; clones share them.
 #[derive(Clone, Default)]
-pub struct Directories(Arc<Mutex<BTreeMap<OrgId, (i64, Arc<DirectoryContent>)>>>);
+pub struct Directories(Arc<Mutex<Kept>>);
+
+/// By organisation: the version, and what it looks like.
+type Kept = BTreeMap<OrgId, (i64, Arc<DirectoryContent>)>;
 
 impl Directories {
     /// The directory of an organisation at a version that the caller has read in this transaction.

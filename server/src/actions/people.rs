@@ -218,7 +218,18 @@ pub async fn set_password(
     Ok(())
 }
 
-/// Writes a person's name and e-mail address, and a new password if its hash is given.
+/// What is written anew about a person.
+#[derive(Debug, Clone, Default)]
+pub struct PersonUpdate {
+    /// His name.
+    pub name: String,
+    /// His e-mail address.
+    pub email: Option<String>,
+    /// The hash of a new password; `None`: the old one stays.
+    pub password_hash: Option<String>,
+}
+
+/// Writes a person's name, e-mail address and, if given, password.
 ///
 /// # Errors
 /// `not_found`, `invalid_request`; the database's.
@@ -228,13 +239,17 @@ pub async fn update_person_in(
     by: Option<UserId>,
     org: OrgId,
     user: UserId,
-    name: &str,
-    email: Option<&str>,
-    password_hash: Option<&str>,
+    update: &PersonUpdate,
 ) -> Result<(), ActionError> {
-    let (name, email) = (checked_name("name", name)?, checked_email(email)?);
+    let (name, email) = (
+        checked_name("name", &update.name)?,
+        checked_email(update.email.as_deref())?,
+    );
     lock_organisation(tx, org).await?;
-    people::update_person(tx, org, user, &name, email.as_deref(), password_hash).await?;
+    people::lock(tx, org, user)
+        .await?
+        .ok_or_else(|| ActionError::refused(Code::NotFound))?;
+    people::update_person(tx, org, user, &name, email.as_deref(), update.password_hash.as_deref()).await?;
     audit::append(tx, org, &[row(seam, by, "user_updated", user)]).await?;
     Ok(())
 }
@@ -285,3 +300,6 @@ async fn check_pools(tx: &mut Tx, org: OrgId, pools: &[(PoolId, bool)]) -> Resul
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

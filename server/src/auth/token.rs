@@ -182,3 +182,6 @@ fn id(text: &str) -> Result<Uuid, TokenError> {
     let bytes = from_base64url(text.as_bytes()).ok_or(TokenError::Invalid)?;
     Uuid::from_slice(&bytes).map_err(|_| TokenError::Invalid)
 }
+
+#[cfg(test)]
+mod tests;

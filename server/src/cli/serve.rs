@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{Target, block_on, print_json};
-use crate::{app::App, config::Config, http::Server, seam::Seam, telemetry};
+use crate::{app::App, config::Config, http::Server, jobs, seam::Seam, telemetry};
 
 /// Runs the server. Prints one line of JSON when it is ready; stops on SIGTERM or Ctrl-C
 #[derive(clap::Args)]
@@ -40,7 +40,7 @@ impl Serve {
             ..Config::default()
         };
         let app = App::new(database.clone(), Seam::real(), config).await?;
-        let server = Server::bind(app).await?;
+        let server = Server::bind(app.clone()).await?;
         let url = format!("http://{}", server.address());
         tracing::info!(
             url,
@@ -49,7 +49,9 @@ impl Serve {
             "ready"
         );
         print_json(&json!({"event": "ready", "url": url}))?;
+        let jobs = jobs::start(&app);
         server.run(stop).await;
+        jobs.stop(&app).await;
         tracing::info!("stopped");
         database.close().await;
         Ok(())

@@ -1,5 +1,9 @@
 //! What every request passes, in process.
 
+mod connections;
+mod phones;
+mod sign_in;
+
 use axum::{
     Router,
     body::Body,

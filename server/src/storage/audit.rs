@@ -82,7 +82,15 @@ pub async fn append(tx: &mut Tx, org: OrgId, rows: &[AuditRow]) -> Result<(), St
             .fetch_one(c)
             .await
     })?;
-    let numbered: Vec<_> = rows.iter().zip(head - count + 1..).collect();
+    insert(tx, org, head - count + 1, rows).await
+}
+
+/// Writes rows under numbers that the caller has taken with [`super::log::take`].
+///
+/// # Errors
+/// The driver's.
+pub async fn insert(tx: &mut Tx, org: OrgId, first: i64, rows: &[AuditRow]) -> Result<(), StorageError> {
+    let numbered: Vec<_> = rows.iter().zip(first..).collect();
     for chunk in numbered.chunks(ROWS_PER_STATEMENT) {
         on!(tx, |c| {
             let mut insert = QueryBuilder::new(
@@ -152,6 +160,25 @@ pub async fn head(tx: &mut Tx, org: OrgId) -> Result<i64, StorageError> {
             .fetch_one(c)
             .await
     })
+}
+
+/// Organisations with rows that no link covers.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_unsealed(tx: &mut Tx, limit: i64) -> Result<Vec<OrgId>, StorageError> {
+    let rows: Vec<Uuid> = on!(tx, |c| {
+        sqlx::query_scalar(
+            "SELECT h.org_id FROM log_head h
+             WHERE h.audit_head > COALESCE(
+               (SELECT MAX(l.last_audit_seq) FROM audit_link l WHERE l.org_id = h.org_id), 0)
+             ORDER BY h.org_id LIMIT $1",
+        )
+        .bind(limit)
+        .fetch_all(c)
+        .await
+    })?;
+    Ok(rows.into_iter().map(OrgId).collect())
 }
 
 /// One link of the chain: it covers the rows from its first to its last, and the link before.
