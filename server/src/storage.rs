@@ -15,6 +15,7 @@ pub mod leases;
 pub mod log;
 mod migrate;
 pub mod organisation;
+pub mod ownership;
 pub mod people;
 pub mod pools;
 mod reach;
@@ -23,6 +24,7 @@ pub mod search;
 pub mod sessions;
 pub mod teams;
 pub mod viewer_scopes;
+pub mod verdicts;
 pub mod viewers;
 
 pub use database::{Database, OpenError, Tx};

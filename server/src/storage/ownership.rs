@@ -1,0 +1,266 @@
+//! Customers and their assignment: who owns them, since which place in the log, and the chain of owners.
+
+use std::collections::BTreeMap;
+
+use sqlx::QueryBuilder;
+use sync_core::{
+    ids::{CustomerId, DocumentId, IntentId, OrgId, PoolId, TeamId, UserId},
+    time::Timestamp,
+};
+use uuid::Uuid;
+
+use super::{StorageError, Tx, on};
+
+/// A customer's assignment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assignment {
+    /// The customer.
+    pub customer: CustomerId,
+    /// The owner; none while it is in a pool.
+    pub owner: Option<UserId>,
+    /// The pool; none while somebody owns it.
+    pub pool: Option<PoolId>,
+    /// The owner's team when he became the owner.
+    pub team: Option<TeamId>,
+    /// Goes up with every change of owner, pool or collaborators.
+    pub version: i64,
+    /// Place of the last such event.
+    pub assigned_seq: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct RawAssignment {
+    customer_id: Uuid,
+    owner_id: Option<Uuid>,
+    pool_id: Option<Uuid>,
+    team_id: Option<Uuid>,
+    assignment_version: i64,
+    assigned_seq: i64,
+}
+
+/// The assignments of these customers; those that do not exist are left out.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_assignments(
+    tx: &mut Tx,
+    org: OrgId,
+    customers: &[CustomerId],
+) -> Result<BTreeMap<CustomerId, Assignment>, StorageError> {
+    if customers.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows: Vec<RawAssignment> = on!(tx, |connection| {
+        let mut query = QueryBuilder::new(
+            "SELECT customer_id, owner_id, pool_id, team_id, assignment_version, assigned_seq FROM customer \
+             WHERE org_id = ",
+        );
+        query.push_bind(org.0).push(" AND customer_id IN (");
+        let mut list = query.separated(", ");
+        for customer in customers {
+            list.push_bind(customer.0);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(connection).await
+    })?;
+    let assignments = rows.into_iter().map(|row| Assignment {
+        customer: CustomerId(row.customer_id),
+        owner: row.owner_id.map(UserId),
+        pool: row.pool_id.map(PoolId),
+        team: row.team_id.map(TeamId),
+        version: row.assignment_version,
+        assigned_seq: row.assigned_seq,
+    });
+    Ok(assignments.map(|assignment| (assignment.customer, assignment)).collect())
+}
+
+/// Adds a customer. Its name is empty until its card arrives.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert_customer(
+    tx: &mut Tx,
+    org: OrgId,
+    assignment: &Assignment,
+    created_by: UserId,
+    created_at: Timestamp,
+    external_id: Option<&str>,
+) -> Result<(), StorageError> {
+    on!(tx, |connection| sqlx::query(
+        "INSERT INTO customer (org_id, customer_id, owner_id, pool_id, team_id, assignment_version, assigned_seq,
+             created_seq, created_by, created_at, external_id, name)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, '')"
+    )
+    .bind(org.0)
+    .bind(assignment.customer.0)
+    .bind(assignment.owner.map(|user| user.0))
+    .bind(assignment.pool.map(|pool| pool.0))
+    .bind(assignment.team.map(|team| team.0))
+    .bind(assignment.version)
+    .bind(assignment.assigned_seq)
+    .bind(created_by.0)
+    .bind(created_at.0)
+    .bind(external_id)
+    .execute(connection)
+    .await
+    .map(drop))
+}
+
+/// Gives a customer to somebody or to a pool.
+///
+/// # Errors
+/// The driver's.
+pub async fn update_assignment(tx: &mut Tx, org: OrgId, assignment: &Assignment) -> Result<(), StorageError> {
+    on!(tx, |connection| sqlx::query(
+        "UPDATE customer SET owner_id = $3, pool_id = $4, team_id = $5, assignment_version = $6, assigned_seq = $7
+         WHERE org_id = $1 AND customer_id = $2"
+    )
+    .bind(org.0)
+    .bind(assignment.customer.0)
+    .bind(assignment.owner.map(|user| user.0))
+    .bind(assignment.pool.map(|pool| pool.0))
+    .bind(assignment.team.map(|team| team.0))
+    .bind(assignment.version)
+    .bind(assignment.assigned_seq)
+    .execute(connection)
+    .await
+    .map(drop))
+}
+
+/// One link of the chain of owners.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnershipEvent {
+    /// Its place in the log.
+    pub seq: i64,
+    /// The customer.
+    pub customer: CustomerId,
+    /// create, claim, release, assign, responsible.
+    pub event: &'static str,
+    /// For `responsible`: the document.
+    pub document: Option<DocumentId>,
+    /// Who did it.
+    pub by: UserId,
+    /// The owner before.
+    pub from_owner: Option<UserId>,
+    /// The pool before.
+    pub from_pool: Option<PoolId>,
+    /// The owner (or, for `responsible`, the person) after.
+    pub to_owner: Option<UserId>,
+    /// The pool after.
+    pub to_pool: Option<PoolId>,
+    /// Why.
+    pub reason: String,
+    /// The intent it came from.
+    pub intent: Option<IntentId>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Appends a link.
+///
+/// # Errors
+/// The driver's.
+pub async fn append_event(tx: &mut Tx, org: OrgId, event: &OwnershipEvent) -> Result<(), StorageError> {
+    on!(tx, |connection| sqlx::query(
+        "INSERT INTO ownership_event (org_id, seq, customer_id, event, document_id, by_user_id, from_owner_id,
+             from_pool_id, to_owner_id, to_pool_id, reason, intent_id, at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+    )
+    .bind(org.0)
+    .bind(event.seq)
+    .bind(event.customer.0)
+    .bind(event.event)
+    .bind(event.document.map(|document| document.0))
+    .bind(event.by.0)
+    .bind(event.from_owner.map(|user| user.0))
+    .bind(event.from_pool.map(|pool| pool.0))
+    .bind(event.to_owner.map(|user| user.0))
+    .bind(event.to_pool.map(|pool| pool.0))
+    .bind(event.reason.as_str())
+    .bind(event.intent.map(|intent| intent.0))
+    .bind(event.at.0)
+    .execute(connection)
+    .await
+    .map(drop))
+}
+
+/// Places and customers of the organisation's ownership events after a place, for readers of the whole log.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_event_places(
+    tx: &mut Tx,
+    org: OrgId,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<(i64, CustomerId)>, StorageError> {
+    let rows: Vec<(i64, Uuid)> = on!(tx, |connection| sqlx::query_as(
+        "SELECT seq, customer_id FROM ownership_event WHERE org_id = $1 AND seq > $2 ORDER BY seq LIMIT $3"
+    )
+    .bind(org.0)
+    .bind(after)
+    .bind(limit)
+    .fetch_all(connection)
+    .await)?;
+    Ok(rows.into_iter().map(|(seq, customer)| (seq, CustomerId(customer))).collect())
+}
+
+/// What lists show of a customer, from its card.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CardSummary {
+    /// Its name.
+    pub name: String,
+    /// Stage.
+    pub stage: Option<String>,
+    /// Tier.
+    pub tier: Option<String>,
+    /// Region.
+    pub region: Option<String>,
+    /// Industry.
+    pub industry: Option<String>,
+    /// Source.
+    pub source: Option<String>,
+}
+
+impl CardSummary {
+    /// From the fields of a card's read model.
+    #[must_use]
+    pub fn of(fields: &serde_json::Map<String, serde_json::Value>) -> Self {
+        let text = |key: &str| fields.get(key).and_then(|value| value.as_str()).map(str::to_owned);
+        Self {
+            name: text("name").unwrap_or_default(),
+            stage: text("stage"),
+            tier: text("tier"),
+            region: text("region"),
+            industry: text("industry"),
+            source: text("source"),
+        }
+    }
+}
+
+/// Writes the summary of a card.
+///
+/// # Errors
+/// The driver's.
+pub async fn update_card(
+    tx: &mut Tx,
+    org: OrgId,
+    customer: CustomerId,
+    card: &CardSummary,
+) -> Result<(), StorageError> {
+    on!(tx, |connection| sqlx::query(
+        "UPDATE customer SET name = $3, stage = $4, tier = $5, region = $6, industry = $7, source = $8
+         WHERE org_id = $1 AND customer_id = $2"
+    )
+    .bind(org.0)
+    .bind(customer.0)
+    .bind(card.name.as_str())
+    .bind(card.stage.as_deref())
+    .bind(card.tier.as_deref())
+    .bind(card.region.as_deref())
+    .bind(card.industry.as_deref())
+    .bind(card.source.as_deref())
+    .execute(connection)
+    .await
+    .map(drop))
+}
