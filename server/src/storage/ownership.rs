@@ -47,22 +47,23 @@ pub async fn list_assignments(
     org: OrgId,
     customers: &[CustomerId],
 ) -> Result<BTreeMap<CustomerId, Assignment>, StorageError> {
-    if customers.is_empty() {
-        return Ok(BTreeMap::new());
+    let mut rows: Vec<RawAssignment> = Vec::new();
+    for chunk in customers.chunks(500) {
+        let some: Vec<RawAssignment> = on!(tx, |connection| {
+            let mut query = QueryBuilder::new(
+                "SELECT customer_id, owner_id, pool_id, team_id, assignment_version, assigned_seq FROM customer \
+                 WHERE org_id = ",
+            );
+            query.push_bind(org.0).push(" AND customer_id IN (");
+            let mut list = query.separated(", ");
+            for customer in chunk {
+                list.push_bind(customer.0);
+            }
+            query.push(")");
+            query.build_query_as().fetch_all(connection).await
+        })?;
+        rows.extend(some);
     }
-    let rows: Vec<RawAssignment> = on!(tx, |connection| {
-        let mut query = QueryBuilder::new(
-            "SELECT customer_id, owner_id, pool_id, team_id, assignment_version, assigned_seq FROM customer \
-             WHERE org_id = ",
-        );
-        query.push_bind(org.0).push(" AND customer_id IN (");
-        let mut list = query.separated(", ");
-        for customer in customers {
-            list.push_bind(customer.0);
-        }
-        query.push(")");
-        query.build_query_as().fetch_all(connection).await
-    })?;
     let assignments = rows.into_iter().map(|row| Assignment {
         customer: CustomerId(row.customer_id),
         owner: row.owner_id.map(UserId),

@@ -238,3 +238,28 @@ pub async fn update_person(
         .map(|_| ())
     })
 }
+
+/// The version of each of these people's rights.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_acl_versions(
+    tx: &mut Tx,
+    org: OrgId,
+    users: &[UserId],
+) -> Result<std::collections::BTreeMap<UserId, i64>, StorageError> {
+    if users.is_empty() {
+        return Ok(std::collections::BTreeMap::new());
+    }
+    let rows: Vec<(uuid::Uuid, i64)> = on!(tx, |c| {
+        let mut query = sqlx::QueryBuilder::new("SELECT user_id, acl_version FROM user_account WHERE org_id = ");
+        query.push_bind(org.0).push(" AND user_id IN (");
+        let mut list = query.separated(", ");
+        for user in users {
+            list.push_bind(user.0);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
+    })?;
+    Ok(rows.into_iter().map(|(user, version)| (UserId(user), version)).collect())
+}

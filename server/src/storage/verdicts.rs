@@ -143,15 +143,13 @@ pub async fn insert_refusals(
     received_at: Timestamp,
     rows: &[&RefusalRow],
 ) -> Result<(), StorageError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
+    for chunk in rows.chunks(500) {
     on!(tx, |connection| {
         let mut query = QueryBuilder::new(
             "INSERT INTO refusal (org_id, document_id, actor, seq, customer_id, kind, verdict, reason, ticket_id, \
              body_sha256, body, author_id, device_id, device_time, received_at) ",
         );
-        query.push_values(rows, |mut row, refusal| {
+        query.push_values(chunk, |mut row, refusal| {
             row.push_bind(org.0)
                 .push_bind(refusal.document.0)
                 .push_bind(&refusal.change.actor.0[..])
@@ -170,7 +168,9 @@ pub async fn insert_refusals(
         });
         query.push(" ON CONFLICT (org_id, document_id, actor, seq) DO NOTHING");
         query.build().execute(connection).await.map(drop)
-    })
+    })?;
+    }
+    Ok(())
 }
 
 /// Writes what a decision made of a ticket.

@@ -1,0 +1,494 @@
+//! What a device is shown: losses first, then what is new, then what has become visible, page by page.
+//!
+//! All of it is read in one snapshot. Rights are asked of the policy for what is about to be sent, at that snapshot;
+//! scopes and feeds only name candidates.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sync_core::{
+    ids::{CustomerId, DeviceId, DocumentId, LogId, OrgId, UserId},
+    time::Timestamp,
+    visibility::{ClassRights, Scope, ViewerScope, document_access},
+};
+
+use super::{
+    cursor::{Backfill, Cursor, Position},
+    page::Page,
+    standing::{Standing, by_customer},
+};
+use crate::storage::{
+    StorageError, Tx,
+    documents::{self, DocumentRow, LoggedChange},
+    ownership::{self, Assignment},
+    scopes::{self, Membership},
+    verdicts::EvictionRow,
+};
+
+/// Touched documents read from one feed for one page.
+const FEED_ROWS_MAX: i64 = 2_000;
+/// Customers whose move is looked at for one page.
+const MOVES_MAX: i64 = 50_000;
+/// Customers read at once while grants are delivered.
+const GRANT_CUSTOMERS: i64 = 200;
+
+/// Who pulls, from where.
+pub(super) struct Puller<'a> {
+    pub(super) org: OrgId,
+    pub(super) user: UserId,
+    pub(super) device: DeviceId,
+    pub(super) standing: &'a Standing,
+    pub(super) acl_version: i64,
+    pub(super) log: LogId,
+    pub(super) head: i64,
+    pub(super) server_time: Timestamp,
+    pub(super) page_bytes_max: usize,
+}
+
+/// A page and where the device stands after it.
+pub(super) struct Pulled {
+    pub(super) page: Page,
+    pub(super) cursor: Cursor,
+    pub(super) more: bool,
+    pub(super) evictions: Vec<EvictionRow>,
+}
+
+/// Reads the next page. None if there is nothing new since the cursor.
+pub(super) async fn pull(
+    tx: &mut Tx,
+    puller: &Puller<'_>,
+    cursor: Option<Cursor>,
+    wanted: &[DocumentId],
+) -> Result<Option<Pulled>, StorageError> {
+    let first = cursor.is_none();
+    let mut cursor = cursor.unwrap_or(Cursor {
+        log: puller.log,
+        seq: puller.head,
+        acl_version: puller.acl_version,
+        backfills: vec![Backfill { since: 0, upto: puller.head, position: None }],
+    });
+    let mut pull = Pull {
+        scopes: ordered(puller.standing.scopes_at(puller.head)),
+        page: Page::new(puller.org, puller.server_time),
+        evictions: Vec::new(),
+        puller,
+    };
+    if !first && wanted.is_empty() && cursor.backfills.is_empty() && !pull.is_touched(tx, cursor.seq).await? {
+        return Ok(None);
+    }
+    if cursor.acl_version != puller.acl_version {
+        // The order of the scopes has changed: begin again, what was delivered is only delivered twice.
+        for backfill in &mut cursor.backfills {
+            backfill.position = None;
+        }
+        cursor.acl_version = puller.acl_version;
+    }
+    if !first {
+        pull.moves(tx, &mut cursor).await?;
+        pull.news(tx, &mut cursor).await?;
+    }
+    pull.wanted(tx, wanted).await?;
+    if cursor.seq == puller.head {
+        pull.grants(tx, &mut cursor).await?;
+    }
+    let more = cursor.seq < puller.head || !cursor.backfills.is_empty();
+    let Pull { page, evictions, .. } = pull;
+    Ok(Some(Pulled { page, cursor, more, evictions }))
+}
+
+/// The scopes in the order in which a device fills up: the order of their types, own customers first.
+fn ordered(mut scopes: Vec<ViewerScope>) -> Vec<ViewerScope> {
+    let rank = |scope: Scope| match scope {
+        Scope::Book(_) => 0,
+        Scope::Cover(_) => 1,
+        Scope::Responsible(_) => 2,
+        Scope::ResponsibleDone(_) => 3,
+        Scope::Own(_) => 4,
+        Scope::Collab(_) => 5,
+        Scope::CollabRead(_) => 6,
+        Scope::Pin(_) => 7,
+        Scope::Pool(_) => 8,
+        Scope::Team(_) => 9,
+        Scope::Org(_) => 10,
+    };
+    scopes.sort_by_key(|held| (rank(held.scope), held.scope));
+    scopes
+}
+
+struct Pull<'a> {
+    puller: &'a Puller<'a>,
+    scopes: Vec<ViewerScope>,
+    page: Page,
+    evictions: Vec<EvictionRow>,
+}
+
+/// What is known of some customers in this snapshot.
+struct Customers {
+    assignments: BTreeMap<CustomerId, Assignment>,
+    memberships: BTreeMap<CustomerId, Vec<Membership>>,
+}
+
+impl Customers {
+    async fn read(tx: &mut Tx, org: OrgId, customers: &BTreeSet<CustomerId>) -> Result<Self, StorageError> {
+        let ids: Vec<CustomerId> = customers.iter().copied().collect();
+        let assignments = ownership::list_assignments(tx, org, &ids).await?;
+        let mut memberships = Vec::new();
+        for chunk in ids.chunks(500) {
+            memberships.extend(scopes::list_memberships(tx, org, chunk).await?);
+        }
+        Ok(Self { assignments, memberships: by_customer(memberships) })
+    }
+
+    fn memberships(&self, customer: CustomerId) -> &[Membership] {
+        self.memberships.get(&customer).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+impl Pull<'_> {
+    fn org(&self) -> OrgId {
+        self.puller.org
+    }
+
+    fn rights(&self, customers: &Customers, customer: CustomerId, seq: i64) -> ClassRights {
+        self.puller.standing.rights_at(customers.memberships(customer), seq)
+    }
+
+    fn is_full(&self) -> bool {
+        self.page.bytes() >= self.puller.page_bytes_max
+    }
+
+    fn scope_changed(&self, after: i64) -> bool {
+        self.puller.standing.held.iter().any(|held| held.from_seq > after || held.to_seq.is_some_and(|to| to > after))
+    }
+
+    fn feeds(&self) -> Vec<[u8; 18]> {
+        let role = self.puller.standing.viewer.role;
+        self.scopes.iter().filter_map(|held| held.feed(role)).collect()
+    }
+
+    fn reads_log(&self) -> bool {
+        self.scopes.iter().any(ViewerScope::reads_log)
+    }
+
+    async fn is_touched(&self, tx: &mut Tx, after: i64) -> Result<bool, StorageError> {
+        if after >= self.puller.head {
+            return Ok(false);
+        }
+        if self.reads_log() || self.scope_changed(after) {
+            return Ok(true);
+        }
+        let scopes: Vec<Scope> = self.scopes.iter().map(|held| held.scope).collect();
+        scopes::is_touched(tx, self.org(), &scopes, &self.feeds(), after).await
+    }
+
+    /// Customers that came or went since the cursor: losses are told at once, grants become a backfill.
+    async fn moves(&mut self, tx: &mut Tx, cursor: &mut Cursor) -> Result<(), StorageError> {
+        let (after, head) = (cursor.seq, self.puller.head);
+        if after >= head {
+            return Ok(());
+        }
+        let before = self.puller.standing.scopes_at(after);
+        let all: BTreeSet<Scope> = before.iter().chain(&self.scopes).map(|held| held.scope).collect();
+        let all: Vec<Scope> = all.into_iter().collect();
+        let moved = scopes::list_moved(tx, self.org(), &all, after, MOVES_MAX).await?;
+        let mut candidates: BTreeSet<CustomerId> = moved.iter().map(|membership| membership.customer).collect();
+        for gone in before.iter().filter(|held| !self.scopes.contains(held)) {
+            let members = scopes::list_members(tx, self.org(), gone.scope, -1, None, MOVES_MAX).await?;
+            candidates.extend(members.into_iter().map(|(_, customer)| customer));
+        }
+        let gained = self.scopes.iter().any(|held| !before.contains(held));
+        let customers = Customers::read(tx, self.org(), &candidates).await?;
+        let mut granted = gained;
+        for customer in candidates {
+            let Some(assignment) = customers.assignments.get(&customer) else { continue };
+            let memberships = customers.memberships(customer);
+            let then = self.puller.standing.rights_at(memberships, after);
+            let now = self.puller.standing.rights_at(memberships, head);
+            if !then.contains(now) {
+                granted = true;
+            }
+            if !now.contains(then) {
+                self.tell_loss(assignment, memberships, now);
+            }
+        }
+        if granted {
+            add_backfill(cursor, after, head);
+        }
+        Ok(())
+    }
+
+    fn tell_loss(&mut self, assignment: &Assignment, memberships: &[Membership], now: ClassRights) {
+        let head = self.puller.head;
+        let relations = self.puller.standing.relations_at(memberships, head);
+        let lost = self.puller.standing.last_loss(memberships, head).map(|(seq, _)| seq).filter(|_| now.is_empty());
+        if let Some(lost_seq) = lost {
+            self.evictions.push(EvictionRow { device: self.puller.device, customer: assignment.customer, lost_seq });
+        }
+        self.page.push_access(assignment, now, relations, lost);
+    }
+
+    /// Documents touched since the cursor, in the order in which they were first touched.
+    async fn news(&mut self, tx: &mut Tx, cursor: &mut Cursor) -> Result<(), StorageError> {
+        let after = cursor.seq;
+        let (touched, events, mut upto) = self.touched(tx, after).await?;
+        let ids: Vec<DocumentId> = touched.iter().map(|(_, document)| *document).collect();
+        let mut rows: BTreeMap<DocumentId, DocumentRow> = BTreeMap::new();
+        for chunk in ids.chunks(500) {
+            rows.extend(documents::list_by_id(tx, self.org(), chunk).await?.into_iter().map(|row| (row.document, row)));
+        }
+        let named: BTreeSet<CustomerId> = rows.values().map(|row| row.customer).chain(events).collect();
+        let customers = Customers::read(tx, self.org(), &named).await?;
+        let mut changes = documents::list_changes(tx, self.org(), &ids, after).await?;
+        for customer in named {
+            self.tell_assignment(&customers, customer, cursor, after);
+        }
+        for (seq, document) in touched {
+            if self.is_full() {
+                upto = seq - 1;
+                break;
+            }
+            let Some(row) = rows.get(&document) else { continue };
+            if self.is_pending(&customers, row.customer, cursor) {
+                continue;
+            }
+            let new = changes.remove(&document).unwrap_or_default();
+            self.send_news(row, &customers, new, after);
+        }
+        cursor.seq = upto.max(after);
+        Ok(())
+    }
+
+    /// Touched documents by the place of their first touch, customers of ownership events, and how far this reaches.
+    async fn touched(
+        &self,
+        tx: &mut Tx,
+        after: i64,
+    ) -> Result<(Vec<(i64, DocumentId)>, Vec<CustomerId>, i64), StorageError> {
+        let mut upto = self.puller.head;
+        let mut first: BTreeMap<DocumentId, i64> = BTreeMap::new();
+        let mut events = Vec::new();
+        let mut lists = Vec::new();
+        if self.reads_log() {
+            let log = documents::list_log(tx, self.org(), after, FEED_ROWS_MAX).await?;
+            lists.push(log.into_iter().map(|entry| (entry.log_seq, DocumentId(entry.document_id))).collect());
+            let places = ownership::list_event_places(tx, self.org(), after, FEED_ROWS_MAX).await?;
+            if places.len() as i64 == FEED_ROWS_MAX {
+                upto = upto.min(places.last().map_or(upto, |(seq, _)| *seq));
+            }
+            events = places.into_iter().map(|(_, customer)| customer).collect();
+        }
+        for feed in self.feeds() {
+            lists.push(documents::list_feed(tx, self.org(), &feed, after, FEED_ROWS_MAX).await?);
+        }
+        for list in lists {
+            if list.len() as i64 == FEED_ROWS_MAX {
+                // The last one's block may reach beyond what was read.
+                let (last, document) = list[list.len() - 1];
+                let begins = list.iter().find(|(_, other)| *other == document).map_or(last, |(seq, _)| *seq);
+                upto = upto.min(begins.max(after + 2) - 1);
+            }
+            for (seq, document) in list {
+                let known = first.entry(document).or_insert(seq);
+                *known = (*known).min(seq);
+            }
+        }
+        let mut touched: Vec<(i64, DocumentId)> =
+            first.into_iter().filter(|(_, seq)| *seq <= upto).map(|(document, seq)| (seq, document)).collect();
+        touched.sort_unstable();
+        Ok((touched, events, upto))
+    }
+
+    /// Owner, pool or relation changed, but what the device may read stays or is delivered by a backfill.
+    fn tell_assignment(&mut self, customers: &Customers, customer: CustomerId, cursor: &Cursor, after: i64) {
+        let Some(assignment) = customers.assignments.get(&customer) else { return };
+        let now = self.rights(customers, customer, self.puller.head);
+        let told = self.page.access.iter().any(|item| item.customer == customer);
+        if assignment.assigned_seq <= after || now.is_empty() || told || self.is_pending(customers, customer, cursor) {
+            return;
+        }
+        let relations = self.puller.standing.relations_at(customers.memberships(customer), self.puller.head);
+        self.page.push_access(assignment, now, relations, None);
+    }
+
+    fn send_news(&mut self, row: &DocumentRow, customers: &Customers, new: Vec<LoggedChange>, after: i64) {
+        let now = self.rights(customers, row.customer, self.puller.head);
+        if now.is_empty() {
+            return;
+        }
+        let owner = customers.assignments.get(&row.customer).and_then(|assignment| assignment.owner);
+        let facts = row.facts(owner);
+        if !document_access(now, self.puller.user, &facts).may_read() {
+            let then = self.rights(customers, row.customer, after);
+            if document_access(then, self.puller.user, &facts).may_read() {
+                self.page.push_gone(row);
+            }
+            return;
+        }
+        // Its own changes the device has; of a document only it has written there is nothing to tell.
+        let new: Vec<LoggedChange> =
+            new.into_iter().filter(|change| change.device != Some(self.puller.device)).collect();
+        if !new.is_empty() {
+            self.page.push_document(row, &new, false);
+        }
+    }
+
+    /// Documents the device has asked for again.
+    async fn wanted(&mut self, tx: &mut Tx, wanted: &[DocumentId]) -> Result<(), StorageError> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let rows = documents::list_by_id(tx, self.org(), wanted).await?;
+        let named: BTreeSet<CustomerId> = rows.iter().map(|row| row.customer).collect();
+        let customers = Customers::read(tx, self.org(), &named).await?;
+        let mut changes = documents::list_changes(tx, self.org(), wanted, 0).await?;
+        for row in rows {
+            if self.may_read(&customers, &row) {
+                self.page.push_document(&row, &changes.remove(&row.document).unwrap_or_default(), true);
+            }
+        }
+        Ok(())
+    }
+
+    fn may_read(&self, customers: &Customers, row: &DocumentRow) -> bool {
+        let owner = customers.assignments.get(&row.customer).and_then(|assignment| assignment.owner);
+        let rights = self.rights(customers, row.customer, self.puller.head);
+        document_access(rights, self.puller.user, &row.facts(owner)).may_read()
+    }
+
+    /// Delivers what became visible, oldest backfill first, until the page is full.
+    async fn grants(&mut self, tx: &mut Tx, cursor: &mut Cursor) -> Result<(), StorageError> {
+        while let Some(backfill) = cursor.backfills.first_mut() {
+            let from = backfill.position.map_or(0, |position| usize::from(position.scope));
+            for index in from..self.scopes.len() {
+                loop {
+                    if self.is_full() {
+                        return Ok(());
+                    }
+                    if !self.grant_some(tx, backfill, index).await? {
+                        break;
+                    }
+                }
+            }
+            cursor.backfills.remove(0);
+        }
+        Ok(())
+    }
+
+    /// Delivers the next customers of one scope. False if there are none left.
+    async fn grant_some(
+        &mut self,
+        tx: &mut Tx,
+        backfill: &mut Backfill,
+        index: usize,
+    ) -> Result<bool, StorageError> {
+        let scope = self.scopes[index].scope;
+        let since = if self.is_gained(index, backfill.since) { -1 } else { backfill.since };
+        let position = backfill
+            .position
+            .filter(|position| usize::from(position.scope) == index)
+            .map(|position| (position.from_seq, position.customer));
+        let members = scopes::list_members(tx, self.org(), scope, since, position, GRANT_CUSTOMERS).await?;
+        if members.is_empty() {
+            return Ok(false);
+        }
+        let ids: BTreeSet<CustomerId> = members.iter().map(|(_, customer)| *customer).collect();
+        let customers = Customers::read(tx, self.org(), &ids).await?;
+        let granted: Vec<CustomerId> = members
+            .iter()
+            .map(|(_, customer)| *customer)
+            .filter(|customer| self.is_granted(&customers, *customer, backfill, index))
+            .collect();
+        let rows = documents::list_by_customer(tx, self.org(), &granted).await?;
+        let readable: Vec<DocumentRow> = rows.into_iter().filter(|row| self.may_read(&customers, row)).collect();
+        let ids: Vec<DocumentId> = readable.iter().map(|row| row.document).collect();
+        let mut changes = documents::list_changes(tx, self.org(), &ids, 0).await?;
+        let mut readable = by_row_customer(readable);
+        for (from_seq, customer) in members {
+            if self.is_full() {
+                return Ok(true);
+            }
+            if granted.contains(&customer) {
+                self.grant(&customers, customer, readable.remove(&customer).unwrap_or_default(), &mut changes);
+            }
+            backfill.position = Some(Position { scope: index as u16, from_seq, customer });
+        }
+        Ok(true)
+    }
+
+    fn grant(
+        &mut self,
+        customers: &Customers,
+        customer: CustomerId,
+        rows: Vec<DocumentRow>,
+        changes: &mut BTreeMap<DocumentId, Vec<LoggedChange>>,
+    ) {
+        let Some(assignment) = customers.assignments.get(&customer) else { return };
+        let memberships = customers.memberships(customer);
+        let rights = self.puller.standing.rights_at(memberships, self.puller.head);
+        let relations = self.puller.standing.relations_at(memberships, self.puller.head);
+        self.page.push_access(assignment, rights, relations, None);
+        for row in rows {
+            let changes = changes.remove(&row.document).unwrap_or_default();
+            self.page.push_document(&row, &changes, true);
+        }
+    }
+
+    /// Whether the viewer got this scope after a place.
+    fn is_gained(&self, index: usize, since: i64) -> bool {
+        let held = self.scopes[index];
+        !self.puller.standing.held.iter().any(|other| other.held == held && other.holds_at(since))
+    }
+
+    /// Whether a member of scope `index` is to be delivered there: he may read more of it than at the backfill's
+    /// beginning, and no earlier scope delivers it.
+    fn is_granted(&self, customers: &Customers, customer: CustomerId, backfill: &Backfill, index: usize) -> bool {
+        let now = self.rights(customers, customer, self.puller.head);
+        if now.is_empty() {
+            return false;
+        }
+        let then = if backfill.since == 0 { ClassRights::NONE } else { self.rights(customers, customer, backfill.since) };
+        !then.contains(now)
+            && self.place(customers, customer, backfill).is_some_and(|place| usize::from(place.scope) == index)
+    }
+
+    /// Where in the order of a backfill a customer stands.
+    fn place(&self, customers: &Customers, customer: CustomerId, backfill: &Backfill) -> Option<Position> {
+        let memberships = customers.memberships(customer);
+        self.scopes.iter().enumerate().find_map(|(index, held)| {
+            let since = if self.is_gained(index, backfill.since) { -1 } else { backfill.since };
+            let member = memberships.iter().find(|membership| {
+                membership.scope == held.scope && membership.to_seq.is_none() && membership.from_seq > since
+            })?;
+            Some(Position { scope: index as u16, from_seq: member.from_seq, customer })
+        })
+    }
+
+    /// Whether a customer is still to be delivered as a whole, so that its news need not be sent apart.
+    fn is_pending(&self, customers: &Customers, customer: CustomerId, cursor: &Cursor) -> bool {
+        cursor.backfills.iter().any(|backfill| {
+            let now = self.rights(customers, customer, self.puller.head);
+            let then =
+                if backfill.since == 0 { ClassRights::NONE } else { self.rights(customers, customer, backfill.since) };
+            if then.contains(now) {
+                return false;
+            }
+            self.place(customers, customer, backfill)
+                .is_some_and(|place| backfill.position.is_none_or(|position| position.precedes(&place)))
+        })
+    }
+}
+
+fn by_row_customer(rows: Vec<DocumentRow>) -> BTreeMap<CustomerId, Vec<DocumentRow>> {
+    let mut grouped: BTreeMap<CustomerId, Vec<DocumentRow>> = BTreeMap::new();
+    for row in rows {
+        grouped.entry(row.customer).or_default().push(row);
+    }
+    grouped
+}
+
+/// Adds what became visible between two places to the backfills: to the last one if it has not begun.
+fn add_backfill(cursor: &mut Cursor, since: i64, upto: i64) {
+    match cursor.backfills.last_mut() {
+        Some(last) if last.position.is_none() => last.upto = upto,
+        _ => cursor.backfills.push(Backfill { since, upto, position: None }),
+    }
+}

@@ -1,0 +1,426 @@
+//! The changes of a message: read what they refer to, let the hub decide, and turn the decisions into a job.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use sync_core::{
+    airlock::Trial,
+    document::{ChangeId, Document, Kind},
+    hub::{ChangeDecision, CustomerStanding, ExistingDocument, KnownRefusal, PushedDocument, decide_document},
+    ids::{ActorId, CustomerId, DeviceId, DocumentId, OrgId, UserId},
+    projection::{Attribution, checked_in_by, project},
+    protocol::{
+        message::{PushDocument, SyncRequest, Verdict, document_id},
+        oplist,
+    },
+    time::Timestamp,
+    visibility::{Scope, document_feeds, document_scopes, feeds_of},
+};
+use uuid::Uuid;
+
+use super::standing::{Standing, by_customer};
+use crate::{
+    actions::{ActionError, commit::Job},
+    seam::Seam,
+    storage::{
+        Tx,
+        audit::AuditRow,
+        documents::{self, DocumentWrite, LoadError, LoadedDocument, NewChange},
+        ownership::{self, Assignment, CardSummary},
+        scopes::{self, Membership},
+        verdicts::{self, ActorRow, RefusalRow},
+    },
+};
+
+/// Bytes of one device that wait for a manager's decision; what comes beyond is told to come later.
+const QUARANTINE_BYTES_MAX: i64 = 10 * 1024 * 1024;
+/// One change in so many is also saved, loaded and compared.
+const RELOAD_EVERY: u64 = 64;
+
+/// Everything the hub needs to know for one message, read in one snapshot.
+pub(super) struct Facts {
+    pub(super) head: i64,
+    pub(super) assignments: BTreeMap<CustomerId, Assignment>,
+    pub(super) memberships: BTreeMap<CustomerId, Vec<Membership>>,
+    pub(super) lost_claims: Vec<CustomerId>,
+    pub(super) confirmed: BTreeMap<CustomerId, i64>,
+    pub(super) loaded: BTreeMap<DocumentId, LoadedDocument>,
+    pub(super) refusals: BTreeMap<(DocumentId, ChangeId), RefusalRow>,
+    pub(super) actors: BTreeMap<ActorId, ActorRow>,
+    pub(super) quarantined_bytes: i64,
+}
+
+/// A document of the message with its id and customer.
+pub(super) struct Pushed<'a> {
+    pub(super) message: &'a PushDocument,
+    pub(super) kind: Option<Kind>,
+    pub(super) document: Option<DocumentId>,
+    pub(super) customer: Option<CustomerId>,
+}
+
+pub(super) fn name_documents(org: OrgId, request: &SyncRequest) -> Vec<Pushed<'_>> {
+    let customer = |index: u32| request.customers.get(index as usize).copied();
+    request
+        .documents
+        .iter()
+        .map(|message| {
+            let kind = Kind::from_number(message.kind);
+            let customer = customer(message.customer);
+            let document = kind.zip(customer).and_then(|(kind, customer)| document_id(org, message.document, customer, kind));
+            Pushed { message, kind, document, customer }
+        })
+        .collect()
+}
+
+/// Reads the facts.
+pub(super) async fn read_facts(
+    tx: &mut Tx,
+    org: OrgId,
+    head: i64,
+    user: UserId,
+    device: DeviceId,
+    request: &SyncRequest,
+    pushed: &[Pushed<'_>],
+) -> Result<Facts, ActionError> {
+    let documents: Vec<DocumentId> = pushed.iter().filter_map(|pushed| pushed.document).collect();
+    let mut actors: Vec<ActorId> = request.actors.clone();
+    for message in pushed {
+        let Some(kind) = message.kind else { continue };
+        // The author stands first in an op-list; a body that cannot be read is judged later.
+        actors.extend(message.message.changes.iter().filter_map(|body| Some(oplist::decode(body, kind).ok()?.actor)));
+    }
+    actors.sort_unstable();
+    actors.dedup();
+    let loaded = documents::load(tx, org, &documents).await.map_err(|error| match error {
+        LoadError::Storage(error) => ActionError::from(error),
+        LoadError::Damaged { .. } => ActionError::Internal(error.to_string()),
+    })?;
+    let assignments = ownership::list_assignments(tx, org, &request.customers).await?;
+    let memberships = by_customer(scopes::list_memberships(tx, org, &request.customers).await?);
+    Ok(Facts {
+        head,
+        lost_claims: verdicts::list_lost_claims(tx, org, user, &request.customers).await?,
+        confirmed: verdicts::list_confirmed(tx, org, device, &request.customers).await?,
+        refusals: verdicts::list_refusals(tx, org, &documents).await?,
+        actors: verdicts::list_actors(tx, org, &actors).await?,
+        quarantined_bytes: verdicts::quarantined_bytes(tx, org, device).await?,
+        assignments,
+        memberships,
+        loaded,
+    })
+}
+
+/// Who pushes.
+pub(super) struct Pusher<'a> {
+    pub(super) org: OrgId,
+    pub(super) user: UserId,
+    pub(super) device: DeviceId,
+    pub(super) acl_version: i64,
+    pub(super) standing: &'a Standing,
+}
+
+/// What came out: verdicts in the order of the message, and the work to be written.
+pub(super) struct Decided {
+    pub(super) verdicts: Vec<Verdict>,
+    pub(super) job: Job,
+}
+
+/// Decides a message's changes. CPU only.
+pub(super) fn decide(
+    pusher: &Pusher<'_>,
+    seam: &Seam,
+    request: &SyncRequest,
+    pushed: &[Pushed<'_>],
+    mut facts: Facts,
+) -> Decided {
+    let mut job = Job::new(pusher.org);
+    job.judged = Some((pusher.user, pusher.acl_version));
+    job.actors = request
+        .actors
+        .iter()
+        .filter(|actor| !facts.actors.contains_key(actor))
+        .map(|actor| ActorRow { actor: *actor, device: Some(pusher.device), user: Some(pusher.user), frozen: false })
+        .collect();
+    for row in job.actors.clone() {
+        facts.actors.insert(row.actor, row);
+    }
+    let mut verdicts = Vec::new();
+    let mut count = u64::from_le_bytes(seam.random());
+    for pushed in pushed {
+        let decisions = decide_one(pusher, seam, pushed, &mut facts, &mut job, &mut count);
+        verdicts.extend(decisions);
+    }
+    let foreign = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Rejected { code } if code.starts_with("actor_"))).count();
+    if foreign > 0 {
+        job.flags = Some((pusher.device, u32::try_from(foreign).unwrap_or(u32::MAX).min(16)));
+    }
+    Decided { verdicts, job }
+}
+
+fn decide_one(
+    pusher: &Pusher<'_>,
+    seam: &Seam,
+    pushed: &Pushed<'_>,
+    facts: &mut Facts,
+    job: &mut Job,
+    count: &mut u64,
+) -> Vec<Verdict> {
+    let malformed = || vec![Verdict::Rejected { code: "malformed".into() }; pushed.message.changes.len()];
+    let Some(customer) = pushed.customer else { return malformed() };
+    // A kind this server does not know can have any id.
+    let Some(document) = pushed.document.or(pushed.kind.is_none().then_some(DocumentId(Uuid::nil()))) else {
+        return malformed();
+    };
+    let loaded = facts.loaded.remove(&document);
+    let standing = customer_standing(pusher, facts, customer, pushed.kind, loaded.as_ref());
+    let assignment = facts.assignments.get(&customer).copied();
+    let existing = loaded.as_ref().map(|loaded| ExistingDocument {
+        document: loaded.document.clone(),
+        facts: loaded.row.facts(assignment.and_then(|assignment| assignment.owner)),
+        late: loaded.late.clone(),
+    });
+    let wire = PushedDocument {
+        kind: pushed.kind,
+        bodies: pushed.message.changes.iter().map(|body| &body[..]).collect(),
+        digest: pushed.message.digest,
+        hashes: &pushed.message.hashes,
+    };
+    let actor_code = |actor| match facts.actors.get(&actor) {
+        None => Some("actor_unknown"),
+        Some(row) if row.device != Some(pusher.device) => Some("actor_foreign"),
+        Some(row) if row.frozen => Some("actor_frozen"),
+        Some(_) => None,
+    };
+    let known = |change| facts.refusals.get(&(document, change)).map(known_refusal);
+    let trial = || {
+        *count = count.wrapping_add(1);
+        if count.is_multiple_of(RELOAD_EVERY) { Trial::Reload } else { Trial::Apply }
+    };
+    let (decisions, built, after) = decide_document(pusher.user, &wire, existing, standing, actor_code, known, trial);
+    let ticket = seam.uuid();
+    let verdicts: Vec<Verdict> = decisions
+        .iter()
+        .zip(&pushed.message.changes)
+        .map(|(decision, body)| {
+            refuse(pusher, pushed, document, customer, decision, body, ticket, facts, job)
+        })
+        .collect();
+    if built.is_empty() {
+        return verdicts;
+    }
+    let (Some(kind), Some(after), Some(assignment)) = (pushed.kind, after, assignment) else { return verdicts };
+    let late: Vec<bool> = decisions
+        .iter()
+        .filter_map(|decision| match decision {
+            ChangeDecision::Accepted { late, .. } => Some(*late),
+            _ => None,
+        })
+        .collect();
+    let changes = built
+        .into_iter()
+        .zip(late)
+        .map(|(built, late)| NewChange { built, author: pusher.user, device: Some(pusher.device), late })
+        .collect();
+    let memberships = facts.memberships.get(&customer).map(Vec::as_slice).unwrap_or_default();
+    let write = document_write(
+        Target { document, customer, kind, assignment, author: pusher.user, device: Some(pusher.device) },
+        loaded.as_ref(),
+        &after,
+        changes,
+        memberships,
+        facts.head,
+    );
+    job.customers.insert(customer, assignment.version);
+    job.audit.push(
+        AuditRow::new(seam.now(), "accept", document)
+            .by(pusher.user)
+            .with_device(pusher.device)
+            .with_detail(json!({ "customer": customer, "kind": kind.name(), "changes": write.changes.len() })),
+    );
+    if kind == Kind::Card {
+        let fields = project(after.state(), |_| None).fields;
+        job.cards.push((customer, CardSummary::of(&fields)));
+    }
+    job.documents.push(write);
+    verdicts
+}
+
+fn customer_standing(
+    pusher: &Pusher<'_>,
+    facts: &Facts,
+    customer: CustomerId,
+    kind: Option<Kind>,
+    loaded: Option<&LoadedDocument>,
+) -> CustomerStanding {
+    if loaded.is_some_and(|loaded| loaded.row.customer != customer || Some(loaded.row.kind) != kind) {
+        return CustomerStanding::Mismatch;
+    }
+    if !facts.assignments.contains_key(&customer) {
+        return CustomerStanding::Unknown;
+    }
+    let memberships = facts.memberships.get(&customer).map(Vec::as_slice).unwrap_or_default();
+    let rights = pusher.standing.rights_at(memberships, facts.head);
+    let loss = pusher.standing.last_loss(memberships, facts.head);
+    if rights.is_empty() && loss.is_none() {
+        return CustomerStanding::Unknown;
+    }
+    let confirmed = facts.confirmed.get(&customer).copied().unwrap_or(0);
+    CustomerStanding::Known {
+        rights,
+        before_loss: loss.filter(|(lost, _)| *lost > confirmed).map(|(_, before)| before),
+        claim_lost: facts.lost_claims.contains(&customer),
+    }
+}
+
+fn known_refusal(row: &RefusalRow) -> KnownRefusal {
+    KnownRefusal {
+        body_sha256: row.body_sha256,
+        decision: ChangeDecision::RefusedBefore {
+            verdict: row.verdict.clone(),
+            code: row.reason.clone(),
+            ticket: row.ticket,
+        },
+    }
+}
+
+/// The verdict of a decision; what is refused anew is added to the job.
+#[expect(clippy::too_many_arguments, reason = "one row of a table with as many columns")]
+fn refuse(
+    pusher: &Pusher<'_>,
+    pushed: &Pushed<'_>,
+    document: DocumentId,
+    customer: CustomerId,
+    decision: &ChangeDecision,
+    body: &[u8],
+    ticket: Uuid,
+    facts: &mut Facts,
+    job: &mut Job,
+) -> Verdict {
+    let (verdict, code, keep) = match decision {
+        ChangeDecision::Accepted { late, .. } | ChangeDecision::Repeated { late } => {
+            return Verdict::Accepted { late: *late };
+        }
+        ChangeDecision::Retry(reason) => return Verdict::Retry(reason.clone()),
+        ChangeDecision::RefusedBefore { verdict, code, ticket } => {
+            return match verdict.as_str() {
+                "accepted" => Verdict::Accepted { late: true },
+                "quarantined" => Verdict::Quarantined { reason: code.clone(), ticket: *ticket },
+                "superseded" => Verdict::Superseded,
+                _ => Verdict::Rejected { code: code.clone() },
+            };
+        }
+        ChangeDecision::Quarantined { code } => ("quarantined", *code, true),
+        ChangeDecision::Rejected { code, equivocation } => ("rejected", *code, *equivocation),
+        ChangeDecision::Superseded => ("superseded", "superseded", false),
+    };
+    if verdict == "quarantined" {
+        facts.quarantined_bytes += body.len() as i64;
+        if facts.quarantined_bytes > QUARANTINE_BYTES_MAX {
+            return Verdict::Retry(sync_core::protocol::message::RetryReason::Later);
+        }
+    }
+    let change = pushed.kind.and_then(|kind| oplist::decode(body, kind).ok());
+    if let (Some(change), Some(kind)) = (&change, pushed.kind) {
+        let canonical = oplist::encode(change, kind, sync_core::document::SCHEMA_VERSION);
+        let equivocation = matches!(decision, ChangeDecision::Rejected { equivocation: true, .. });
+        if equivocation {
+            job.freeze.push(change.actor);
+        }
+        // The row of the first change under this name stays; the copy of a second is told in the audit.
+        job.refusals.push(RefusalRow {
+            document,
+            change: change.id(),
+            customer,
+            kind,
+            verdict: verdict.to_owned(),
+            reason: code.to_owned(),
+            ticket,
+            body_sha256: Sha256::digest(&canonical).into(),
+            body: keep.then_some(canonical),
+            author: pusher.user,
+            device: Some(pusher.device),
+            device_time: change.time,
+        });
+    }
+    job.audit.push(
+        AuditRow::new(Timestamp(0), "refuse", document)
+            .by(pusher.user)
+            .with_device(pusher.device)
+            .with_detail(json!({ "customer": customer, "verdict": verdict, "code": code, "copy": equivocation_copy(decision, body) })),
+    );
+    match verdict {
+        "quarantined" => Verdict::Quarantined { reason: code.to_owned(), ticket },
+        "superseded" => Verdict::Superseded,
+        _ => Verdict::Rejected { code: code.to_owned() },
+    }
+}
+
+/// Of two changes under one name the audit keeps the second.
+fn equivocation_copy(decision: &ChangeDecision, body: &[u8]) -> Option<String> {
+    matches!(decision, ChangeDecision::Rejected { equivocation: true, .. }).then(|| hex::encode(body))
+}
+
+/// What a document is and whose.
+pub(crate) struct Target {
+    pub(crate) document: DocumentId,
+    pub(crate) customer: CustomerId,
+    pub(crate) kind: Kind,
+    pub(crate) assignment: Assignment,
+    /// Author of the new changes.
+    pub(crate) author: UserId,
+    pub(crate) device: Option<DeviceId>,
+}
+
+/// The rows of a document after new changes: read model, feeds, responsible person.
+pub(crate) fn document_write(
+    target: Target,
+    before: Option<&LoadedDocument>,
+    after: &Document,
+    changes: Vec<NewChange>,
+    memberships: &[Membership],
+    head: i64,
+) -> DocumentWrite {
+    let mut attributions: BTreeMap<ChangeId, Attribution> =
+        before.map(|loaded| loaded.attributions.clone()).unwrap_or_default();
+    for change in &changes {
+        attributions
+            .insert(change.built.change.id(), Attribution { author: change.author, device: change.device });
+    }
+    let attribution = |change: ChangeId| attributions.get(&change).copied();
+    let projection = project(after.state(), attribution);
+    let author = before.map_or_else(|| changes.first().map_or(target.author, |change| change.author), |loaded| loaded.row.author);
+    let responsible = match before {
+        Some(loaded) => loaded.row.responsible,
+        // The author is responsible for what he adds to somebody else's customer, or to one in a pool.
+        None => (target.kind.has_responsible() && target.assignment.owner != Some(author)).then_some(author),
+    };
+    let customer_scopes: Vec<Scope> =
+        memberships.iter().filter(|membership| membership.holds_at(head)).map(|membership| membership.scope).collect();
+    let mut feeds = feeds_of(&customer_scopes, target.kind);
+    if target.assignment.owner != Some(author) || responsible.is_some() {
+        feeds.extend(document_feeds(&document_scopes(target.kind, author, responsible, false)));
+    }
+    feeds.sort_unstable();
+    feeds.dedup();
+    let first = changes.first().map(|change| change.built.change.time);
+    DocumentWrite {
+        document: target.document,
+        customer: target.customer,
+        kind: target.kind,
+        expected_version: before.map_or(0, |loaded| loaded.row.version),
+        author,
+        device: before.map_or(target.device, |loaded| loaded.row.device),
+        responsible,
+        created_at: first.unwrap_or_default(),
+        late: changes.first().is_some_and(|change| change.late),
+        checked_in_by: checked_in_by(after.state(), attribution),
+        fields: serde_json::Value::Object(projection.fields).to_string(),
+        conflicts: (!projection.conflicts.is_empty())
+            .then(|| serde_json::to_string(&projection.conflicts).unwrap_or_default()),
+        external_id: None,
+        changes,
+        feeds,
+    }
+}
+

@@ -1,0 +1,78 @@
+//! What a viewer is to a customer, now and just before he lost it, from the scopes' rows.
+
+use std::collections::BTreeMap;
+
+use sync_core::{
+    ids::CustomerId,
+    visibility::{ClassRights, Policy, RelationSet, Scope, UserState, Viewer, ViewerScope, class_rights, relations},
+};
+
+use crate::storage::scopes::{HeldScope, Membership};
+
+/// A viewer with his scopes through time and the policy he is judged by.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    /// Who.
+    pub(crate) viewer: Viewer,
+    /// His scopes, past ones included.
+    pub(crate) held: Vec<HeldScope>,
+    /// The organisation's table.
+    pub(crate) policy: Policy,
+}
+
+impl Standing {
+    /// His scopes right after a place in the log.
+    pub(crate) fn scopes_at(&self, seq: i64) -> Vec<ViewerScope> {
+        self.held.iter().filter(|held| held.holds_at(seq)).map(|held| held.held).collect()
+    }
+
+    /// What he is to a customer right after a place, given all its memberships.
+    pub(crate) fn relations_at(&self, memberships: &[Membership], seq: i64) -> RelationSet {
+        let scopes: Vec<Scope> =
+            memberships.iter().filter(|membership| membership.holds_at(seq)).map(|membership| membership.scope).collect();
+        relations(&self.scopes_at(seq), &scopes)
+    }
+
+    /// His rights on a customer's documents right after a place.
+    pub(crate) fn rights_at(&self, memberships: &[Membership], seq: i64) -> ClassRights {
+        class_rights(self.viewer, self.relations_at(memberships, seq), &self.policy)
+    }
+
+    /// The place at which he last lost something he does not have now, and his rights just before it.
+    ///
+    /// Judged as if he still worked here: what the device of somebody who has left hands in was made while he did.
+    pub(crate) fn last_loss(&self, memberships: &[Membership], head: i64) -> Option<(i64, ClassRights)> {
+        let viewer = Viewer { state: UserState::Active, ..self.viewer };
+        let now = class_rights(self.viewer, self.relations_at(memberships, head), &self.policy);
+        let ends = memberships.iter().flat_map(|membership| {
+            self.held
+                .iter()
+                .filter(|held| held.held.scope == membership.scope)
+                .filter_map(|held| shared_end(held, membership))
+        });
+        ends.filter_map(|end| {
+            let before = class_rights(viewer, self.relations_at(memberships, end - 1), &self.policy);
+            (!now.contains(before)).then_some((end, before))
+        })
+        .max_by_key(|(end, _)| *end)
+    }
+}
+
+/// Where the time in which both hold ends.
+fn shared_end(held: &HeldScope, membership: &Membership) -> Option<i64> {
+    let end = match (held.to_seq, membership.to_seq) {
+        (Some(a), Some(b)) => a.min(b),
+        (Some(end), None) | (None, Some(end)) => end,
+        (None, None) => return None,
+    };
+    (held.from_seq.max(membership.from_seq) < end).then_some(end)
+}
+
+/// Memberships by customer.
+pub(crate) fn by_customer(memberships: Vec<Membership>) -> BTreeMap<CustomerId, Vec<Membership>> {
+    let mut grouped: BTreeMap<CustomerId, Vec<Membership>> = BTreeMap::new();
+    for membership in memberships {
+        grouped.entry(membership.customer).or_default().push(membership);
+    }
+    grouped
+}
