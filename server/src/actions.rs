@@ -3,14 +3,18 @@
 //! Actions know neither HTTP nor SQL text. They refuse with a [`Code`]; what status that is and how it reads in
 //! which language is said in `http::problem`.
 
+pub mod commit;
 pub mod customers;
 pub mod devices;
 pub mod directory;
+pub mod edit;
 pub mod organisation;
+pub mod ownership;
 pub mod people;
 mod places;
 pub mod reader;
 pub mod sign_in;
+pub mod sync;
 
 use crate::storage::StorageError;
 
@@ -161,6 +165,16 @@ codes! {
     Conflict = "conflict",
     /// The customer has been claimed.
     AlreadyClaimed = "already_claimed",
+    /// A field is unknown, of another type or out of its bounds.
+    Schema = "schema",
+    /// Evidence is written once.
+    EvidenceFixed = "evidence_fixed",
+    /// The body is no message of the protocol.
+    Malformed = "malformed",
+    /// The device's message number was already seen with other content, or the device is another's: it is a copy.
+    ActorConflict = "actor_conflict",
+    /// The device is already in the middle of a sync.
+    SyncInProgress = "sync_in_progress",
     /// Claimed as many as one may in this time.
     ClaimLimit = "claim_limit",
     /// Owns as many as one may.

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-
 use crate::{
-    actions::directory::Directories,
+    actions::{commit::Committer, directory::Directories, sync::Syncing},
     auth::{Keys, KeysError, LastSeen, Passwords},
     config::Config,
     seam::Seam,
@@ -27,8 +25,10 @@ pub struct App {
     pub last_seen: LastSeen,
     /// Directories ready to be sent.
     pub directories: Directories,
-    /// Wakes the search indexer after a commit.
-    pub indexer_wake: Arc<Notify>,
+    /// The way into the log.
+    pub committer: Committer,
+    /// Devices whose sync is under way.
+    pub syncing: Syncing,
     /// Settings and limits.
     pub config: Arc<Config>,
 }
@@ -42,12 +42,13 @@ impl App {
         let keys = Keys::load(&database, &seam).await?;
         let passwords = Passwords::new(seam.clone(), config.password_cost, config.limits.password_checks_max);
         Ok(Self {
+            committer: Committer::start(database.clone(), seam.clone()),
+            syncing: Syncing::default(),
             database,
             seam,
             keys,
             passwords,
             directories: Directories::default(),
-            indexer_wake: Arc::default(),
             last_seen: LastSeen::default(),
             config: Arc::new(config),
         })

@@ -18,7 +18,7 @@ pub fn start(app: &App) -> Jobs {
     jobs.spawn(indexer::run(
         app.database.clone(),
         app.seam.clone(),
-        app.indexer_wake.clone(),
+        app.committer.news(),
     ));
     jobs.spawn(sealer::run(app.database.clone(), app.seam.clone()));
     jobs.spawn(housekeeping::run(app.clone()));

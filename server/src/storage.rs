@@ -23,8 +23,8 @@ pub mod scopes;
 pub mod search;
 pub mod sessions;
 pub mod teams;
-pub mod viewer_scopes;
 pub mod verdicts;
+pub mod viewer_scopes;
 pub mod viewers;
 
 pub use database::{Database, OpenError, Tx};

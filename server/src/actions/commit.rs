@@ -16,6 +16,7 @@ use std::{
 use sync_core::{
     ids::{ActorId, CustomerId, DeviceId, DocumentId, OrgId, UserId},
     time::Timestamp,
+    visibility::Scope,
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -28,7 +29,7 @@ use crate::{
         documents::{self, DocumentWrite},
         log,
         ownership::{self, CardSummary},
-        people,
+        people, scopes,
         verdicts::{self, ActorRow, EvictionRow, RefusalRow},
     },
 };
@@ -61,6 +62,8 @@ pub struct Job {
     pub documents: Vec<DocumentWrite>,
     /// New summaries of cards.
     pub cards: Vec<(CustomerId, CardSummary)>,
+    /// Scopes that a customer comes into because of a document: of whoever is responsible for it.
+    pub enters: Vec<(CustomerId, Scope)>,
     /// What is refused.
     pub refusals: Vec<RefusalRow>,
     /// Orders to drop customers that are about to be delivered.
@@ -100,6 +103,7 @@ impl Job {
             customers: BTreeMap::new(),
             documents: Vec::new(),
             cards: Vec::new(),
+            enters: Vec::new(),
             refusals: Vec::new(),
             evictions: Vec::new(),
             confirmations: Vec::new(),
@@ -179,10 +183,12 @@ impl Committer {
     /// [`CommitError`].
     pub async fn commit(&self, job: Job) -> Result<Outcome, CommitError> {
         let (answer, outcome) = oneshot::channel();
-        self.queue.try_send(Queued { job, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => CommitError::Busy,
-            mpsc::error::TrySendError::Closed(_) => CommitError::Stopping,
-        })?;
+        self.queue
+            .try_send(Queued { job, answer })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => CommitError::Busy,
+                mpsc::error::TrySendError::Closed(_) => CommitError::Stopping,
+            })?;
         outcome.await.map_err(|_| CommitError::Stopping)?
     }
 }
@@ -242,7 +248,9 @@ async fn fill(batch: &mut Vec<Queued>, jobs: &mut mpsc::Receiver<Queued>, decidi
 
 fn failures(error: StorageError, count: usize) -> Vec<Result<Outcome, CommitError>> {
     let error = Arc::new(error);
-    (0..count).map(|_| Err(CommitError::Storage(Arc::clone(&error)))).collect()
+    (0..count)
+        .map(|_| Err(CommitError::Storage(Arc::clone(&error))))
+        .collect()
 }
 
 async fn write_batch(
@@ -262,12 +270,7 @@ async fn write_batch(
 ///
 /// # Errors
 /// The driver's.
-pub async fn write_jobs(
-    tx: &mut Tx,
-    org: OrgId,
-    now: Timestamp,
-    jobs: &[&Job],
-) -> Result<Vec<Outcome>, StorageError> {
+pub async fn write_jobs(tx: &mut Tx, org: OrgId, now: Timestamp, jobs: &[&Job]) -> Result<Vec<Outcome>, StorageError> {
     let changes = |job: &Job| job.documents.iter().map(|write| write.changes.len()).sum::<usize>() as u64;
     let (first_seq, _) = log::take(tx, org, jobs.iter().map(|job| changes(job)).sum(), 0).await?;
     let fresh = check_jobs(tx, org, jobs).await?;
@@ -276,7 +279,13 @@ pub async fn write_jobs(
     let mut good = Vec::with_capacity(jobs.len());
     for (job, fresh) in jobs.iter().zip(&fresh) {
         if *fresh {
-            outcomes.push(Outcome::Done { received_at: now, first_seq: seq });
+            outcomes.push(Outcome::Done {
+                received_at: now,
+                first_seq: seq,
+            });
+            for (customer, scope) in &job.enters {
+                scopes::move_customer(tx, org, *customer, &[*scope], &[*scope], seq).await?;
+            }
             seq += changes(job).cast_signed();
             good.push(*job);
         } else {
@@ -330,12 +339,26 @@ async fn write_beside(tx: &mut Tx, org: OrgId, now: Timestamp, jobs: &[&Job]) ->
 
 /// Which jobs were decided on facts that still hold. Of two that append to one document the first is good.
 async fn check_jobs(tx: &mut Tx, org: OrgId, jobs: &[&Job]) -> Result<Vec<bool>, StorageError> {
-    let documents: Vec<DocumentId> =
-        jobs.iter().flat_map(|job| &job.documents).map(|write| write.document).collect::<BTreeSet<_>>().into_iter().collect();
-    let customers: Vec<CustomerId> =
-        jobs.iter().flat_map(|job| job.customers.keys().copied()).collect::<BTreeSet<_>>().into_iter().collect();
-    let users: Vec<UserId> =
-        jobs.iter().filter_map(|job| job.judged).map(|(user, _)| user).collect::<BTreeSet<_>>().into_iter().collect();
+    let documents: Vec<DocumentId> = jobs
+        .iter()
+        .flat_map(|job| &job.documents)
+        .map(|write| write.document)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let customers: Vec<CustomerId> = jobs
+        .iter()
+        .flat_map(|job| job.customers.keys().copied())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let users: Vec<UserId> = jobs
+        .iter()
+        .filter_map(|job| job.judged)
+        .map(|(user, _)| user)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
     let versions = documents::list_versions(tx, org, &documents).await?;
     let assignments = ownership::list_assignments(tx, org, &customers).await?;
     let rights = people::list_acl_versions(tx, org, &users).await?;
@@ -343,9 +366,13 @@ async fn check_jobs(tx: &mut Tx, org: OrgId, jobs: &[&Job]) -> Result<Vec<bool>,
     Ok(jobs
         .iter()
         .map(|job| {
-            let fresh = job.judged.is_none_or(|(user, version)| rights.get(&user) == Some(&version))
+            let fresh = job
+                .judged
+                .is_none_or(|(user, version)| rights.get(&user) == Some(&version))
                 && job.customers.iter().all(|(customer, version)| {
-                    assignments.get(customer).is_some_and(|assignment| assignment.version == *version)
+                    assignments
+                        .get(customer)
+                        .is_some_and(|assignment| assignment.version == *version)
                 })
                 && job.documents.iter().all(|write| {
                     versions.get(&write.document).copied().unwrap_or(0) == write.expected_version

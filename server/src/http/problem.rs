@@ -259,6 +259,46 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
             ("Changed meanwhile", "Read it again and repeat the change."),
             ("已被他人修改", "请重新读取后再修改。"),
         ),
+        Code::Schema => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            (
+                "A field does not fit",
+                "Correct the field named here and send it again.",
+            ),
+            ("字段不符合要求", "请更正所指出的字段后重新提交。"),
+        ),
+        Code::EvidenceFixed => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            (
+                "Evidence stays as recorded",
+                "Add a correction beside it, for instance as a comment.",
+            ),
+            ("现场记录不可更改", "请另行添加更正,例如以评论形式。"),
+        ),
+        Code::Malformed => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            (
+                "Not a message",
+                "Send one message of the protocol version named in the header.",
+            ),
+            ("消息格式错误", "请按照请求头中声明的协议版本发送一条消息。"),
+        ),
+        Code::ActorConflict => (
+            StatusCode::CONFLICT,
+            (
+                "This device is a copy",
+                "Enrol it anew under a new device id and a new actor; what it has not sent is sent again under them.",
+            ),
+            (
+                "此设备是副本",
+                "请以新的设备标识重新登记;未发送的内容会以新身份重新发送。",
+            ),
+        ),
+        Code::SyncInProgress => (
+            StatusCode::CONFLICT,
+            ("A sync is under way", "Wait until it has ended and sync again."),
+            ("正在同步", "请等待当前同步结束后再试。"),
+        ),
         Code::AlreadyClaimed => (
             StatusCode::CONFLICT,
             (

@@ -2,7 +2,7 @@
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 
-use super::{Problem, api, health, layers};
+use super::{Problem, api, health, layers, sync};
 use crate::{actions::Code, app::App};
 
 /// Every route of the server, inside the layers that each request passes.
@@ -10,6 +10,7 @@ pub fn router(app: App) -> Router {
     let json_bytes_max = app.config.limits.json_bytes_max;
     Router::new()
         .merge(health::routes())
+        .merge(sync::routes())
         .merge(api::tokens::routes())
         .merge(api::devices::routes())
         .fallback(|| async { Problem::from(Code::UnknownRoute) })

@@ -72,7 +72,9 @@ pub async fn list_assignments(
         version: row.assignment_version,
         assigned_seq: row.assigned_seq,
     });
-    Ok(assignments.map(|assignment| (assignment.customer, assignment)).collect())
+    Ok(assignments
+        .map(|assignment| (assignment.customer, assignment))
+        .collect())
 }
 
 /// Adds a customer. Its name is empty until its card arrives.
@@ -203,7 +205,10 @@ pub async fn list_event_places(
     .bind(limit)
     .fetch_all(connection)
     .await)?;
-    Ok(rows.into_iter().map(|(seq, customer)| (seq, CustomerId(customer))).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(seq, customer)| (seq, CustomerId(customer)))
+        .collect())
 }
 
 /// What lists show of a customer, from its card.

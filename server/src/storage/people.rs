@@ -261,5 +261,8 @@ pub async fn list_acl_versions(
         query.push(")");
         query.build_query_as().fetch_all(c).await
     })?;
-    Ok(rows.into_iter().map(|(user, version)| (UserId(user), version)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(user, version)| (UserId(user), version))
+        .collect())
 }

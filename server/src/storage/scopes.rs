@@ -69,55 +69,6 @@ pub async fn list_held(tx: &mut Tx, org: OrgId, user: UserId) -> Result<Vec<Held
     Ok(held.collect())
 }
 
-/// Makes the viewer's scopes these from the place `seq` on: closes the others, opens the missing.
-///
-/// # Errors
-/// The driver's.
-pub async fn replace_held(
-    tx: &mut Tx,
-    org: OrgId,
-    user: UserId,
-    scopes: &[ViewerScope],
-    seq: i64,
-) -> Result<(), StorageError> {
-    let open: Vec<ViewerScope> = list_held(tx, org, user)
-        .await?
-        .into_iter()
-        .filter(|held| held.to_seq.is_none())
-        .map(|held| held.held)
-        .collect();
-    for gone in open.iter().filter(|held| !scopes.contains(held)) {
-        on!(tx, |connection| sqlx::query(
-            "UPDATE viewer_scope SET to_seq = $5
-             WHERE org_id = $1 AND user_id = $2 AND scope = $3 AND relation = $4 AND to_seq IS NULL"
-        )
-        .bind(org.0)
-        .bind(user.0)
-        .bind(&gone.scope.to_bytes()[..])
-        .bind(gone.stored_relation())
-        .bind(seq)
-        .execute(connection)
-        .await
-        .map(drop))?;
-    }
-    for new in scopes.iter().filter(|held| !open.contains(held)) {
-        on!(tx, |connection| {
-            sqlx::query(
-            "INSERT INTO viewer_scope (org_id, user_id, scope, relation, from_seq, to_seq) VALUES ($1, $2, $3, $4, $5, NULL)"
-        )
-        .bind(org.0)
-        .bind(user.0)
-        .bind(&new.scope.to_bytes()[..])
-        .bind(new.stored_relation())
-        .bind(seq)
-        .execute(connection)
-        .await
-        .map(drop)
-        })?;
-    }
-    Ok(())
-}
-
 /// Every membership, past ones included, of these customers.
 ///
 /// # Errors

@@ -62,7 +62,10 @@ impl RawRefusal {
     fn row(self) -> Option<RefusalRow> {
         Some(RefusalRow {
             document: DocumentId(self.document_id),
-            change: ChangeId { actor: ActorId::from_slice(&self.actor).ok()?, seq: self.seq.cast_unsigned() },
+            change: ChangeId {
+                actor: ActorId::from_slice(&self.actor).ok()?,
+                seq: self.seq.cast_unsigned(),
+            },
             customer: CustomerId(self.customer_id),
             kind: Kind::from_number(u8::try_from(self.kind).ok()?)?,
             verdict: self.verdict,
@@ -102,7 +105,11 @@ pub async fn list_refusals(
         query.push(")");
         query.build_query_as().fetch_all(connection).await
     })?;
-    Ok(rows.into_iter().filter_map(RawRefusal::row).map(|row| ((row.document, row.change), row)).collect())
+    Ok(rows
+        .into_iter()
+        .filter_map(RawRefusal::row)
+        .map(|row| ((row.document, row.change), row))
+        .collect())
 }
 
 /// The chain of a ticket, in the order of its changes.
@@ -112,7 +119,11 @@ pub async fn list_refusals(
 pub async fn list_ticket(tx: &mut Tx, org: OrgId, ticket: Uuid) -> Result<Vec<RefusalRow>, StorageError> {
     let rows: Vec<RawRefusal> = on!(tx, |connection| {
         let mut query = QueryBuilder::new(REFUSAL_COLUMNS);
-        query.push_bind(org.0).push(" AND ticket_id = ").push_bind(ticket).push(" ORDER BY document_id, seq");
+        query
+            .push_bind(org.0)
+            .push(" AND ticket_id = ")
+            .push_bind(ticket)
+            .push(" ORDER BY document_id, seq");
         query.build_query_as().fetch_all(connection).await
     })?;
     Ok(rows.into_iter().filter_map(RawRefusal::row).collect())
@@ -144,31 +155,31 @@ pub async fn insert_refusals(
     rows: &[&RefusalRow],
 ) -> Result<(), StorageError> {
     for chunk in rows.chunks(500) {
-    on!(tx, |connection| {
-        let mut query = QueryBuilder::new(
-            "INSERT INTO refusal (org_id, document_id, actor, seq, customer_id, kind, verdict, reason, ticket_id, \
+        on!(tx, |connection| {
+            let mut query = QueryBuilder::new(
+                "INSERT INTO refusal (org_id, document_id, actor, seq, customer_id, kind, verdict, reason, ticket_id, \
              body_sha256, body, author_id, device_id, device_time, received_at) ",
-        );
-        query.push_values(chunk, |mut row, refusal| {
-            row.push_bind(org.0)
-                .push_bind(refusal.document.0)
-                .push_bind(&refusal.change.actor.0[..])
-                .push_bind(refusal.change.seq.cast_signed())
-                .push_bind(refusal.customer.0)
-                .push_bind(i16::from(refusal.kind.number()))
-                .push_bind(refusal.verdict.as_str())
-                .push_bind(refusal.reason.as_str())
-                .push_bind(refusal.ticket)
-                .push_bind(&refusal.body_sha256[..])
-                .push_bind(refusal.body.as_deref())
-                .push_bind(refusal.author.0)
-                .push_bind(refusal.device.map(|device| device.0))
-                .push_bind(refusal.device_time.0)
-                .push_bind(received_at.0);
-        });
-        query.push(" ON CONFLICT (org_id, document_id, actor, seq) DO NOTHING");
-        query.build().execute(connection).await.map(drop)
-    })?;
+            );
+            query.push_values(chunk, |mut row, refusal| {
+                row.push_bind(org.0)
+                    .push_bind(refusal.document.0)
+                    .push_bind(&refusal.change.actor.0[..])
+                    .push_bind(refusal.change.seq.cast_signed())
+                    .push_bind(refusal.customer.0)
+                    .push_bind(i16::from(refusal.kind.number()))
+                    .push_bind(refusal.verdict.as_str())
+                    .push_bind(refusal.reason.as_str())
+                    .push_bind(refusal.ticket)
+                    .push_bind(&refusal.body_sha256[..])
+                    .push_bind(refusal.body.as_deref())
+                    .push_bind(refusal.author.0)
+                    .push_bind(refusal.device.map(|device| device.0))
+                    .push_bind(refusal.device_time.0)
+                    .push_bind(received_at.0);
+            });
+            query.push(" ON CONFLICT (org_id, document_id, actor, seq) DO NOTHING");
+            query.build().execute(connection).await.map(drop)
+        })?;
     }
     Ok(())
 }
@@ -289,7 +300,11 @@ pub async fn list_lost_claims(
             "SELECT DISTINCT customer_id FROM intent WHERE type = 'claim' AND outcome = 'rejected' \
              AND reason = 'already_claimed' AND org_id = ",
         );
-        query.push_bind(org.0).push(" AND user_id = ").push_bind(user.0).push(" AND customer_id IN (");
+        query
+            .push_bind(org.0)
+            .push(" AND user_id = ")
+            .push_bind(user.0)
+            .push(" AND customer_id IN (");
         let mut list = query.separated(", ");
         for customer in customers {
             list.push_bind(customer.0);
@@ -337,8 +352,12 @@ pub async fn list_actors(
     })?;
     let actors = rows.into_iter().filter_map(|(actor, device, user, state)| {
         let actor = ActorId::from_slice(&actor).ok()?;
-        let row =
-            ActorRow { actor, device: device.map(DeviceId), user: user.map(UserId), frozen: state == "frozen" };
+        let row = ActorRow {
+            actor,
+            device: device.map(DeviceId),
+            user: user.map(UserId),
+            frozen: state == "frozen",
+        };
         Some((actor, row))
     });
     Ok(actors.collect())
@@ -377,12 +396,14 @@ pub async fn insert_actors(
 /// # Errors
 /// The driver's.
 pub async fn freeze_actor(tx: &mut Tx, org: OrgId, actor: ActorId) -> Result<(), StorageError> {
-    on!(tx, |connection| sqlx::query("UPDATE actor SET state = 'frozen' WHERE org_id = $1 AND actor = $2")
-        .bind(org.0)
-        .bind(&actor.0[..])
-        .execute(connection)
-        .await
-        .map(drop))
+    on!(tx, |connection| sqlx::query(
+        "UPDATE actor SET state = 'frozen' WHERE org_id = $1 AND actor = $2"
+    )
+    .bind(org.0)
+    .bind(&actor.0[..])
+    .execute(connection)
+    .await
+    .map(drop))
 }
 
 /// An order to drop a customer.
@@ -465,7 +486,11 @@ pub async fn list_confirmed(
         let mut query = QueryBuilder::new(
             "SELECT customer_id, MAX(lost_seq) FROM eviction WHERE confirmed_at IS NOT NULL AND org_id = ",
         );
-        query.push_bind(org.0).push(" AND device_id = ").push_bind(device.0).push(" AND customer_id IN (");
+        query
+            .push_bind(org.0)
+            .push(" AND device_id = ")
+            .push_bind(device.0)
+            .push(" AND customer_id IN (");
         let mut list = query.separated(", ");
         for customer in customers {
             list.push_bind(customer.0);
@@ -473,5 +498,8 @@ pub async fn list_confirmed(
         query.push(") GROUP BY customer_id");
         query.build_query_as().fetch_all(connection).await
     })?;
-    Ok(rows.into_iter().map(|(customer, seq)| (CustomerId(customer), seq)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(customer, seq)| (CustomerId(customer), seq))
+        .collect())
 }

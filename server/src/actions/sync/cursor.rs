@@ -35,7 +35,11 @@ impl Position {
     /// Whether a customer at `other` comes later in the order of delivery.
     pub(super) fn precedes(&self, other: &Self) -> bool {
         let key = |position: &Self| {
-            (position.scope, std::cmp::Reverse(position.from_seq), std::cmp::Reverse(position.customer))
+            (
+                position.scope,
+                std::cmp::Reverse(position.from_seq),
+                std::cmp::Reverse(position.customer),
+            )
         };
         key(self) < key(other)
     }
@@ -59,9 +63,14 @@ pub(super) fn seal(keys: &Keys, seam: &Seam, org: OrgId, device: DeviceId, curso
     let key = keys.current(Purpose::Cursor);
     let nonce: [u8; NONCE_LEN] = seam.random();
     let mut sealed = postcard::to_stdvec(cursor).unwrap_or_default();
-    let Some(cipher) = cipher(&key.secret) else { return Vec::new() };
+    let Some(cipher) = cipher(&key.secret) else {
+        return Vec::new();
+    };
     let bound = binding(org, device);
-    if cipher.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(bound), &mut sealed).is_err() {
+    if cipher
+        .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(bound), &mut sealed)
+        .is_err()
+    {
         return Vec::new();
     }
     let kid = key.kid.as_bytes();
@@ -81,12 +90,16 @@ pub(super) fn open(keys: &Keys, seam: &Seam, org: OrgId, device: DeviceId, curso
     let key = keys.find(Purpose::Cursor, std::str::from_utf8(kid).ok()?, seam.now())?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
     let mut sealed = sealed.to_vec();
-    let plain = cipher(&key.secret)?.open_in_place(nonce, Aad::from(binding(org, device)), &mut sealed).ok()?;
+    let plain = cipher(&key.secret)?
+        .open_in_place(nonce, Aad::from(binding(org, device)), &mut sealed)
+        .ok()?;
     postcard::from_bytes(plain).ok()
 }
 
 fn cipher(secret: &[u8]) -> Option<LessSafeKey> {
-    UnboundKey::new(&AES_256_GCM, secret.get(..32)?).ok().map(LessSafeKey::new)
+    UnboundKey::new(&AES_256_GCM, secret.get(..32)?)
+        .ok()
+        .map(LessSafeKey::new)
 }
 
 fn binding(org: OrgId, device: DeviceId) -> [u8; 32] {

@@ -111,7 +111,10 @@ impl Page {
             customer: index_of(&mut self.customers, row.customer),
             whole,
             gone,
-            responsible: row.responsible.filter(|_| !gone).map_or(0, |user| index_of(&mut self.users, user) + 1),
+            responsible: row
+                .responsible
+                .filter(|_| !gone)
+                .map_or(0, |user| index_of(&mut self.users, user) + 1),
             changes,
         }
     }
@@ -121,7 +124,11 @@ impl Page {
         self.bytes += body.len() + CHANGE_OVERHEAD;
         self.hashes.push(change.hash);
         let behind = self.actor(change.id.actor, change);
-        let author = if behind == change.author { 0 } else { index_of(&mut self.users, change.author) + 1 };
+        let author = if behind == change.author {
+            0
+        } else {
+            index_of(&mut self.users, change.author) + 1
+        };
         Some(PullChange {
             body: ByteBuf::from(body),
             received: change.received_at.since_ms(self.server_time).min(0),
@@ -138,7 +145,9 @@ impl Page {
         let info = ActorInfo {
             actor,
             user: index_of(&mut self.users, change.author),
-            device: change.device.map_or(0, |device| index_of(&mut self.devices, device) + 1),
+            device: change
+                .device
+                .map_or(0, |device| index_of(&mut self.devices, device) + 1),
         };
         self.actors.push(info);
         change.author

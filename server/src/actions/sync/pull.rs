@@ -64,7 +64,11 @@ pub(super) async fn pull(
         log: puller.log,
         seq: puller.head,
         acl_version: puller.acl_version,
-        backfills: vec![Backfill { since: 0, upto: puller.head, position: None }],
+        backfills: vec![Backfill {
+            since: 0,
+            upto: puller.head,
+            position: None,
+        }],
     });
     let mut pull = Pull {
         scopes: ordered(puller.standing.scopes_at(puller.head)),
@@ -92,7 +96,12 @@ pub(super) async fn pull(
     }
     let more = cursor.seq < puller.head || !cursor.backfills.is_empty();
     let Pull { page, evictions, .. } = pull;
-    Ok(Some(Pulled { page, cursor, more, evictions }))
+    Ok(Some(Pulled {
+        page,
+        cursor,
+        more,
+        evictions,
+    }))
 }
 
 /// The scopes in the order in which a device fills up: the order of their types, own customers first.
@@ -135,7 +144,10 @@ impl Customers {
         for chunk in ids.chunks(500) {
             memberships.extend(scopes::list_memberships(tx, org, chunk).await?);
         }
-        Ok(Self { assignments, memberships: by_customer(memberships) })
+        Ok(Self {
+            assignments,
+            memberships: by_customer(memberships),
+        })
     }
 
     fn memberships(&self, customer: CustomerId) -> &[Membership] {
@@ -157,7 +169,11 @@ impl Pull<'_> {
     }
 
     fn scope_changed(&self, after: i64) -> bool {
-        self.puller.standing.held.iter().any(|held| held.from_seq > after || held.to_seq.is_some_and(|to| to > after))
+        self.puller
+            .standing
+            .held
+            .iter()
+            .any(|held| held.from_seq > after || held.to_seq.is_some_and(|to| to > after))
     }
 
     fn feeds(&self) -> Vec<[u8; 18]> {
@@ -199,7 +215,9 @@ impl Pull<'_> {
         let customers = Customers::read(tx, self.org(), &candidates).await?;
         let mut granted = gained;
         for customer in candidates {
-            let Some(assignment) = customers.assignments.get(&customer) else { continue };
+            let Some(assignment) = customers.assignments.get(&customer) else {
+                continue;
+            };
             let memberships = customers.memberships(customer);
             let then = self.puller.standing.rights_at(memberships, after);
             let now = self.puller.standing.rights_at(memberships, head);
@@ -219,9 +237,18 @@ impl Pull<'_> {
     fn tell_loss(&mut self, assignment: &Assignment, memberships: &[Membership], now: ClassRights) {
         let head = self.puller.head;
         let relations = self.puller.standing.relations_at(memberships, head);
-        let lost = self.puller.standing.last_loss(memberships, head).map(|(seq, _)| seq).filter(|_| now.is_empty());
+        let lost = self
+            .puller
+            .standing
+            .last_loss(memberships, head)
+            .map(|(seq, _)| seq)
+            .filter(|_| now.is_empty());
         if let Some(lost_seq) = lost {
-            self.evictions.push(EvictionRow { device: self.puller.device, customer: assignment.customer, lost_seq });
+            self.evictions.push(EvictionRow {
+                device: self.puller.device,
+                customer: assignment.customer,
+                lost_seq,
+            });
         }
         self.page.push_access(assignment, now, relations, lost);
     }
@@ -233,7 +260,12 @@ impl Pull<'_> {
         let ids: Vec<DocumentId> = touched.iter().map(|(_, document)| *document).collect();
         let mut rows: BTreeMap<DocumentId, DocumentRow> = BTreeMap::new();
         for chunk in ids.chunks(500) {
-            rows.extend(documents::list_by_id(tx, self.org(), chunk).await?.into_iter().map(|row| (row.document, row)));
+            rows.extend(
+                documents::list_by_id(tx, self.org(), chunk)
+                    .await?
+                    .into_iter()
+                    .map(|row| (row.document, row)),
+            );
         }
         let named: BTreeSet<CustomerId> = rows.values().map(|row| row.customer).chain(events).collect();
         let customers = Customers::read(tx, self.org(), &named).await?;
@@ -269,7 +301,11 @@ impl Pull<'_> {
         let mut lists = Vec::new();
         if self.reads_log() {
             let log = documents::list_log(tx, self.org(), after, FEED_ROWS_MAX).await?;
-            lists.push(log.into_iter().map(|entry| (entry.log_seq, DocumentId(entry.document_id))).collect());
+            lists.push(
+                log.into_iter()
+                    .map(|entry| (entry.log_seq, DocumentId(entry.document_id)))
+                    .collect(),
+            );
             let places = ownership::list_event_places(tx, self.org(), after, FEED_ROWS_MAX).await?;
             if places.len() as i64 == FEED_ROWS_MAX {
                 upto = upto.min(places.last().map_or(upto, |(seq, _)| *seq));
@@ -283,7 +319,10 @@ impl Pull<'_> {
             if list.len() as i64 == FEED_ROWS_MAX {
                 // The last one's block may reach beyond what was read.
                 let (last, document) = list[list.len() - 1];
-                let begins = list.iter().find(|(_, other)| *other == document).map_or(last, |(seq, _)| *seq);
+                let begins = list
+                    .iter()
+                    .find(|(_, other)| *other == document)
+                    .map_or(last, |(seq, _)| *seq);
                 upto = upto.min(begins.max(after + 2) - 1);
             }
             for (seq, document) in list {
@@ -291,21 +330,29 @@ impl Pull<'_> {
                 *known = (*known).min(seq);
             }
         }
-        let mut touched: Vec<(i64, DocumentId)> =
-            first.into_iter().filter(|(_, seq)| *seq <= upto).map(|(document, seq)| (seq, document)).collect();
+        let mut touched: Vec<(i64, DocumentId)> = first
+            .into_iter()
+            .filter(|(_, seq)| *seq <= upto)
+            .map(|(document, seq)| (seq, document))
+            .collect();
         touched.sort_unstable();
         Ok((touched, events, upto))
     }
 
     /// Owner, pool or relation changed, but what the device may read stays or is delivered by a backfill.
     fn tell_assignment(&mut self, customers: &Customers, customer: CustomerId, cursor: &Cursor, after: i64) {
-        let Some(assignment) = customers.assignments.get(&customer) else { return };
+        let Some(assignment) = customers.assignments.get(&customer) else {
+            return;
+        };
         let now = self.rights(customers, customer, self.puller.head);
         let told = self.page.access.iter().any(|item| item.customer == customer);
         if assignment.assigned_seq <= after || now.is_empty() || told || self.is_pending(customers, customer, cursor) {
             return;
         }
-        let relations = self.puller.standing.relations_at(customers.memberships(customer), self.puller.head);
+        let relations = self
+            .puller
+            .standing
+            .relations_at(customers.memberships(customer), self.puller.head);
         self.page.push_access(assignment, now, relations, None);
     }
 
@@ -314,7 +361,10 @@ impl Pull<'_> {
         if now.is_empty() {
             return;
         }
-        let owner = customers.assignments.get(&row.customer).and_then(|assignment| assignment.owner);
+        let owner = customers
+            .assignments
+            .get(&row.customer)
+            .and_then(|assignment| assignment.owner);
         let facts = row.facts(owner);
         if !document_access(now, self.puller.user, &facts).may_read() {
             let then = self.rights(customers, row.customer, after);
@@ -324,8 +374,10 @@ impl Pull<'_> {
             return;
         }
         // Its own changes the device has; of a document only it has written there is nothing to tell.
-        let new: Vec<LoggedChange> =
-            new.into_iter().filter(|change| change.device != Some(self.puller.device)).collect();
+        let new: Vec<LoggedChange> = new
+            .into_iter()
+            .filter(|change| change.device != Some(self.puller.device))
+            .collect();
         if !new.is_empty() {
             self.page.push_document(row, &new, false);
         }
@@ -342,14 +394,18 @@ impl Pull<'_> {
         let mut changes = documents::list_changes(tx, self.org(), wanted, 0).await?;
         for row in rows {
             if self.may_read(&customers, &row) {
-                self.page.push_document(&row, &changes.remove(&row.document).unwrap_or_default(), true);
+                self.page
+                    .push_document(&row, &changes.remove(&row.document).unwrap_or_default(), true);
             }
         }
         Ok(())
     }
 
     fn may_read(&self, customers: &Customers, row: &DocumentRow) -> bool {
-        let owner = customers.assignments.get(&row.customer).and_then(|assignment| assignment.owner);
+        let owner = customers
+            .assignments
+            .get(&row.customer)
+            .and_then(|assignment| assignment.owner);
         let rights = self.rights(customers, row.customer, self.puller.head);
         document_access(rights, self.puller.user, &row.facts(owner)).may_read()
     }
@@ -374,14 +430,13 @@ impl Pull<'_> {
     }
 
     /// Delivers the next customers of one scope. False if there are none left.
-    async fn grant_some(
-        &mut self,
-        tx: &mut Tx,
-        backfill: &mut Backfill,
-        index: usize,
-    ) -> Result<bool, StorageError> {
+    async fn grant_some(&mut self, tx: &mut Tx, backfill: &mut Backfill, index: usize) -> Result<bool, StorageError> {
         let scope = self.scopes[index].scope;
-        let since = if self.is_gained(index, backfill.since) { -1 } else { backfill.since };
+        let since = if self.is_gained(index, backfill.since) {
+            -1
+        } else {
+            backfill.since
+        };
         let position = backfill
             .position
             .filter(|position| usize::from(position.scope) == index)
@@ -407,9 +462,18 @@ impl Pull<'_> {
                 return Ok(true);
             }
             if granted.contains(&customer) {
-                self.grant(&customers, customer, readable.remove(&customer).unwrap_or_default(), &mut changes);
+                self.grant(
+                    &customers,
+                    customer,
+                    readable.remove(&customer).unwrap_or_default(),
+                    &mut changes,
+                );
             }
-            backfill.position = Some(Position { scope: index as u16, from_seq, customer });
+            backfill.position = Some(Position {
+                scope: index as u16,
+                from_seq,
+                customer,
+            });
         }
         Ok(true)
     }
@@ -421,7 +485,9 @@ impl Pull<'_> {
         rows: Vec<DocumentRow>,
         changes: &mut BTreeMap<DocumentId, Vec<LoggedChange>>,
     ) {
-        let Some(assignment) = customers.assignments.get(&customer) else { return };
+        let Some(assignment) = customers.assignments.get(&customer) else {
+            return;
+        };
         let memberships = customers.memberships(customer);
         let rights = self.puller.standing.rights_at(memberships, self.puller.head);
         let relations = self.puller.standing.relations_at(memberships, self.puller.head);
@@ -435,7 +501,12 @@ impl Pull<'_> {
     /// Whether the viewer got this scope after a place.
     fn is_gained(&self, index: usize, since: i64) -> bool {
         let held = self.scopes[index];
-        !self.puller.standing.held.iter().any(|other| other.held == held && other.holds_at(since))
+        !self
+            .puller
+            .standing
+            .held
+            .iter()
+            .any(|other| other.held == held && other.holds_at(since))
     }
 
     /// Whether a member of scope `index` is to be delivered there: he may read more of it than at the backfill's
@@ -445,20 +516,34 @@ impl Pull<'_> {
         if now.is_empty() {
             return false;
         }
-        let then = if backfill.since == 0 { ClassRights::NONE } else { self.rights(customers, customer, backfill.since) };
+        let then = if backfill.since == 0 {
+            ClassRights::NONE
+        } else {
+            self.rights(customers, customer, backfill.since)
+        };
         !then.contains(now)
-            && self.place(customers, customer, backfill).is_some_and(|place| usize::from(place.scope) == index)
+            && self
+                .place(customers, customer, backfill)
+                .is_some_and(|place| usize::from(place.scope) == index)
     }
 
     /// Where in the order of a backfill a customer stands.
     fn place(&self, customers: &Customers, customer: CustomerId, backfill: &Backfill) -> Option<Position> {
         let memberships = customers.memberships(customer);
         self.scopes.iter().enumerate().find_map(|(index, held)| {
-            let since = if self.is_gained(index, backfill.since) { -1 } else { backfill.since };
+            let since = if self.is_gained(index, backfill.since) {
+                -1
+            } else {
+                backfill.since
+            };
             let member = memberships.iter().find(|membership| {
                 membership.scope == held.scope && membership.to_seq.is_none() && membership.from_seq > since
             })?;
-            Some(Position { scope: index as u16, from_seq: member.from_seq, customer })
+            Some(Position {
+                scope: index as u16,
+                from_seq: member.from_seq,
+                customer,
+            })
         })
     }
 
@@ -466,8 +551,11 @@ impl Pull<'_> {
     fn is_pending(&self, customers: &Customers, customer: CustomerId, cursor: &Cursor) -> bool {
         cursor.backfills.iter().any(|backfill| {
             let now = self.rights(customers, customer, self.puller.head);
-            let then =
-                if backfill.since == 0 { ClassRights::NONE } else { self.rights(customers, customer, backfill.since) };
+            let then = if backfill.since == 0 {
+                ClassRights::NONE
+            } else {
+                self.rights(customers, customer, backfill.since)
+            };
             if then.contains(now) {
                 return false;
             }
@@ -489,6 +577,10 @@ fn by_row_customer(rows: Vec<DocumentRow>) -> BTreeMap<CustomerId, Vec<DocumentR
 fn add_backfill(cursor: &mut Cursor, since: i64, upto: i64) {
     match cursor.backfills.last_mut() {
         Some(last) if last.position.is_none() => last.upto = upto,
-        _ => cursor.backfills.push(Backfill { since, upto, position: None }),
+        _ => cursor.backfills.push(Backfill {
+            since,
+            upto,
+            position: None,
+        }),
     }
 }

@@ -14,19 +14,18 @@ use sync_core::{
         message::{PushDocument, SyncRequest, Verdict, document_id},
         oplist,
     },
-    time::Timestamp,
     visibility::{Scope, document_feeds, document_scopes, feeds_of},
 };
 use uuid::Uuid;
 
 use super::standing::{Standing, by_customer};
 use crate::{
-    actions::{ActionError, commit::Job},
+    actions::{ActionError, commit::Job, edit::load_error},
     seam::Seam,
     storage::{
         Tx,
         audit::AuditRow,
-        documents::{self, DocumentWrite, LoadError, LoadedDocument, NewChange},
+        documents::{self, DocumentWrite, LoadedDocument, NewChange},
         ownership::{self, Assignment, CardSummary},
         scopes::{self, Membership},
         verdicts::{self, ActorRow, RefusalRow},
@@ -67,8 +66,15 @@ pub(super) fn name_documents(org: OrgId, request: &SyncRequest) -> Vec<Pushed<'_
         .map(|message| {
             let kind = Kind::from_number(message.kind);
             let customer = customer(message.customer);
-            let document = kind.zip(customer).and_then(|(kind, customer)| document_id(org, message.document, customer, kind));
-            Pushed { message, kind, document, customer }
+            let document = kind
+                .zip(customer)
+                .and_then(|(kind, customer)| document_id(org, message.document, customer, kind));
+            Pushed {
+                message,
+                kind,
+                document,
+                customer,
+            }
         })
         .collect()
 }
@@ -88,14 +94,17 @@ pub(super) async fn read_facts(
     for message in pushed {
         let Some(kind) = message.kind else { continue };
         // The author stands first in an op-list; a body that cannot be read is judged later.
-        actors.extend(message.message.changes.iter().filter_map(|body| Some(oplist::decode(body, kind).ok()?.actor)));
+        actors.extend(
+            message
+                .message
+                .changes
+                .iter()
+                .filter_map(|body| Some(oplist::decode(body, kind).ok()?.actor)),
+        );
     }
     actors.sort_unstable();
     actors.dedup();
-    let loaded = documents::load(tx, org, &documents).await.map_err(|error| match error {
-        LoadError::Storage(error) => ActionError::from(error),
-        LoadError::Damaged { .. } => ActionError::Internal(error.to_string()),
-    })?;
+    let loaded = documents::load(tx, org, &documents).await.map_err(load_error)?;
     let assignments = ownership::list_assignments(tx, org, &request.customers).await?;
     let memberships = by_customer(scopes::list_memberships(tx, org, &request.customers).await?);
     Ok(Facts {
@@ -140,7 +149,12 @@ pub(super) fn decide(
         .actors
         .iter()
         .filter(|actor| !facts.actors.contains_key(actor))
-        .map(|actor| ActorRow { actor: *actor, device: Some(pusher.device), user: Some(pusher.user), frozen: false })
+        .map(|actor| ActorRow {
+            actor: *actor,
+            device: Some(pusher.device),
+            user: Some(pusher.user),
+            frozen: false,
+        })
         .collect();
     for row in job.actors.clone() {
         facts.actors.insert(row.actor, row);
@@ -151,9 +165,21 @@ pub(super) fn decide(
         let decisions = decide_one(pusher, seam, pushed, &mut facts, &mut job, &mut count);
         verdicts.extend(decisions);
     }
-    let foreign = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Rejected { code } if code.starts_with("actor_"))).count();
+    let foreign = verdicts
+        .iter()
+        .filter(|verdict| matches!(verdict, Verdict::Rejected { code } if code.starts_with("actor_")))
+        .count();
     if foreign > 0 {
         job.flags = Some((pusher.device, u32::try_from(foreign).unwrap_or(u32::MAX).min(16)));
+    }
+    if !job.documents.is_empty() {
+        let changes: usize = job.documents.iter().map(|write| write.changes.len()).sum();
+        job.audit.push(
+            AuditRow::new(seam.now(), "accept", pusher.device)
+                .by(pusher.user)
+                .with_device(pusher.device)
+                .with_detail(json!({ "documents": job.documents.len(), "changes": changes })),
+        );
     }
     Decided { verdicts, job }
 }
@@ -166,10 +192,22 @@ fn decide_one(
     job: &mut Job,
     count: &mut u64,
 ) -> Vec<Verdict> {
-    let malformed = || vec![Verdict::Rejected { code: "malformed".into() }; pushed.message.changes.len()];
-    let Some(customer) = pushed.customer else { return malformed() };
+    let malformed = || {
+        vec![
+            Verdict::Rejected {
+                code: "malformed".into()
+            };
+            pushed.message.changes.len()
+        ]
+    };
+    let Some(customer) = pushed.customer else {
+        return malformed();
+    };
     // A kind this server does not know can have any id.
-    let Some(document) = pushed.document.or(pushed.kind.is_none().then_some(DocumentId(Uuid::nil()))) else {
+    let Some(document) = pushed
+        .document
+        .or(pushed.kind.is_none().then_some(DocumentId(Uuid::nil())))
+    else {
         return malformed();
     };
     let loaded = facts.loaded.remove(&document);
@@ -195,7 +233,11 @@ fn decide_one(
     let known = |change| facts.refusals.get(&(document, change)).map(known_refusal);
     let trial = || {
         *count = count.wrapping_add(1);
-        if count.is_multiple_of(RELOAD_EVERY) { Trial::Reload } else { Trial::Apply }
+        if count.is_multiple_of(RELOAD_EVERY) {
+            Trial::Reload
+        } else {
+            Trial::Apply
+        }
     };
     let (decisions, built, after) = decide_document(pusher.user, &wire, existing, standing, actor_code, known, trial);
     let ticket = seam.uuid();
@@ -203,13 +245,17 @@ fn decide_one(
         .iter()
         .zip(&pushed.message.changes)
         .map(|(decision, body)| {
-            refuse(pusher, pushed, document, customer, decision, body, ticket, facts, job)
+            refuse(
+                pusher, seam, pushed, document, customer, decision, body, ticket, facts, job,
+            )
         })
         .collect();
     if built.is_empty() {
         return verdicts;
     }
-    let (Some(kind), Some(after), Some(assignment)) = (pushed.kind, after, assignment) else { return verdicts };
+    let (Some(kind), Some(after), Some(assignment)) = (pushed.kind, after, assignment) else {
+        return verdicts;
+    };
     let late: Vec<bool> = decisions
         .iter()
         .filter_map(|decision| match decision {
@@ -220,11 +266,23 @@ fn decide_one(
     let changes = built
         .into_iter()
         .zip(late)
-        .map(|(built, late)| NewChange { built, author: pusher.user, device: Some(pusher.device), late })
+        .map(|(built, late)| NewChange {
+            built,
+            author: pusher.user,
+            device: Some(pusher.device),
+            late,
+        })
         .collect();
     let memberships = facts.memberships.get(&customer).map(Vec::as_slice).unwrap_or_default();
     let write = document_write(
-        Target { document, customer, kind, assignment, author: pusher.user, device: Some(pusher.device) },
+        Target {
+            document,
+            customer,
+            kind,
+            assignment,
+            author: pusher.user,
+            device: Some(pusher.device),
+        },
         loaded.as_ref(),
         &after,
         changes,
@@ -232,12 +290,8 @@ fn decide_one(
         facts.head,
     );
     job.customers.insert(customer, assignment.version);
-    job.audit.push(
-        AuditRow::new(seam.now(), "accept", document)
-            .by(pusher.user)
-            .with_device(pusher.device)
-            .with_detail(json!({ "customer": customer, "kind": kind.name(), "changes": write.changes.len() })),
-    );
+    job.enters
+        .extend(entered_scope(&write, memberships).map(|scope| (customer, scope)));
     if kind == Kind::Card {
         let fields = project(after.state(), |_| None).fields;
         job.cards.push((customer, CardSummary::of(&fields)));
@@ -288,6 +342,7 @@ fn known_refusal(row: &RefusalRow) -> KnownRefusal {
 #[expect(clippy::too_many_arguments, reason = "one row of a table with as many columns")]
 fn refuse(
     pusher: &Pusher<'_>,
+    seam: &Seam,
     pushed: &Pushed<'_>,
     document: DocumentId,
     customer: CustomerId,
@@ -305,7 +360,10 @@ fn refuse(
         ChangeDecision::RefusedBefore { verdict, code, ticket } => {
             return match verdict.as_str() {
                 "accepted" => Verdict::Accepted { late: true },
-                "quarantined" => Verdict::Quarantined { reason: code.clone(), ticket: *ticket },
+                "quarantined" => Verdict::Quarantined {
+                    reason: code.clone(),
+                    ticket: *ticket,
+                },
                 "superseded" => Verdict::Superseded,
                 _ => Verdict::Rejected { code: code.clone() },
             };
@@ -344,13 +402,16 @@ fn refuse(
         });
     }
     job.audit.push(
-        AuditRow::new(Timestamp(0), "refuse", document)
+        AuditRow::new(seam.now(), "refuse", document)
             .by(pusher.user)
             .with_device(pusher.device)
             .with_detail(json!({ "customer": customer, "verdict": verdict, "code": code, "copy": equivocation_copy(decision, body) })),
     );
     match verdict {
-        "quarantined" => Verdict::Quarantined { reason: code.to_owned(), ticket },
+        "quarantined" => Verdict::Quarantined {
+            reason: code.to_owned(),
+            ticket,
+        },
         "superseded" => Verdict::Superseded,
         _ => Verdict::Rejected { code: code.to_owned() },
     }
@@ -359,6 +420,16 @@ fn refuse(
 /// Of two changes under one name the audit keeps the second.
 fn equivocation_copy(decision: &ChangeDecision, body: &[u8]) -> Option<String> {
     matches!(decision, ChangeDecision::Rejected { equivocation: true, .. }).then(|| hex::encode(body))
+}
+
+/// The scope a document brings its customer into: that of whoever is responsible for it.
+pub(crate) fn entered_scope(write: &DocumentWrite, memberships: &[Membership]) -> Option<Scope> {
+    let open = |scope: &Scope| {
+        memberships
+            .iter()
+            .any(|membership| membership.scope == *scope && membership.to_seq.is_none())
+    };
+    write.responsible.map(Scope::Responsible).filter(|scope| !open(scope))
 }
 
 /// What a document is and whose.
@@ -384,22 +455,38 @@ pub(crate) fn document_write(
     let mut attributions: BTreeMap<ChangeId, Attribution> =
         before.map(|loaded| loaded.attributions.clone()).unwrap_or_default();
     for change in &changes {
-        attributions
-            .insert(change.built.change.id(), Attribution { author: change.author, device: change.device });
+        attributions.insert(
+            change.built.change.id(),
+            Attribution {
+                author: change.author,
+                device: change.device,
+            },
+        );
     }
     let attribution = |change: ChangeId| attributions.get(&change).copied();
     let projection = project(after.state(), attribution);
-    let author = before.map_or_else(|| changes.first().map_or(target.author, |change| change.author), |loaded| loaded.row.author);
+    let author = before.map_or_else(
+        || changes.first().map_or(target.author, |change| change.author),
+        |loaded| loaded.row.author,
+    );
     let responsible = match before {
         Some(loaded) => loaded.row.responsible,
         // The author is responsible for what he adds to somebody else's customer, or to one in a pool.
         None => (target.kind.has_responsible() && target.assignment.owner != Some(author)).then_some(author),
     };
-    let customer_scopes: Vec<Scope> =
-        memberships.iter().filter(|membership| membership.holds_at(head)).map(|membership| membership.scope).collect();
+    let customer_scopes: Vec<Scope> = memberships
+        .iter()
+        .filter(|membership| membership.holds_at(head))
+        .map(|membership| membership.scope)
+        .collect();
     let mut feeds = feeds_of(&customer_scopes, target.kind);
     if target.assignment.owner != Some(author) || responsible.is_some() {
-        feeds.extend(document_feeds(&document_scopes(target.kind, author, responsible, false)));
+        feeds.extend(document_feeds(&document_scopes(
+            target.kind,
+            author,
+            responsible,
+            false,
+        )));
     }
     feeds.sort_unstable();
     feeds.dedup();
@@ -423,4 +510,3 @@ pub(crate) fn document_write(
         feeds,
     }
 }
-

@@ -23,13 +23,20 @@ pub(crate) struct Standing {
 impl Standing {
     /// His scopes right after a place in the log.
     pub(crate) fn scopes_at(&self, seq: i64) -> Vec<ViewerScope> {
-        self.held.iter().filter(|held| held.holds_at(seq)).map(|held| held.held).collect()
+        self.held
+            .iter()
+            .filter(|held| held.holds_at(seq))
+            .map(|held| held.held)
+            .collect()
     }
 
     /// What he is to a customer right after a place, given all its memberships.
     pub(crate) fn relations_at(&self, memberships: &[Membership], seq: i64) -> RelationSet {
-        let scopes: Vec<Scope> =
-            memberships.iter().filter(|membership| membership.holds_at(seq)).map(|membership| membership.scope).collect();
+        let scopes: Vec<Scope> = memberships
+            .iter()
+            .filter(|membership| membership.holds_at(seq))
+            .map(|membership| membership.scope)
+            .collect();
         relations(&self.scopes_at(seq), &scopes)
     }
 
@@ -42,7 +49,10 @@ impl Standing {
     ///
     /// Judged as if he still worked here: what the device of somebody who has left hands in was made while he did.
     pub(crate) fn last_loss(&self, memberships: &[Membership], head: i64) -> Option<(i64, ClassRights)> {
-        let viewer = Viewer { state: UserState::Active, ..self.viewer };
+        let viewer = Viewer {
+            state: UserState::Active,
+            ..self.viewer
+        };
         let now = class_rights(self.viewer, self.relations_at(memberships, head), &self.policy);
         let ends = memberships.iter().flat_map(|membership| {
             self.held

@@ -1,0 +1,382 @@
+//! One sync: intents, changes, then a page.
+//!
+//! Read, decide, write, reply: facts are read in one snapshot, the hub decides without a lock, the committer writes
+//! in one short transaction that checks the facts again, and the page is read in a new snapshot. A request sent twice
+//! has the effect of one.
+
+mod cursor;
+mod page;
+mod pull;
+pub(crate) mod push;
+pub(crate) mod standing;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_bytes::ByteBuf;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use sync_core::{
+    document::SCHEMA_VERSION,
+    ids::{DeviceId, LogId, OrgId},
+    protocol::{
+        limits::PAGE_BYTES_MAX,
+        message::{IntentOutcome, SyncRequest, SyncResponse, Verdict},
+    },
+    time::Timestamp,
+    visibility::Policy,
+};
+
+use self::{
+    cursor::Cursor,
+    pull::{Pulled, Puller, pull},
+    push::{Facts, Pusher, decide, name_documents, read_facts},
+    standing::Standing,
+};
+use super::{
+    ActionError, Code,
+    commit::{CommitError, Job, Message, Outcome},
+    ownership::{Asker, decide_intents},
+};
+use crate::{
+    app::App,
+    auth::{AccessToken, DeviceAccess, check_device},
+    storage::{Tx, audit::AuditRow, log, organisation, scopes, verdicts::EvictionRow},
+};
+
+/// Times a push is decided again because the facts changed under it.
+const DECISIONS_MAX: usize = 6;
+/// Smallest page a device may ask for, so that a sync ends.
+const PAGE_BYTES_MIN: usize = 4 * 1024;
+
+/// Devices whose sync is under way on this node. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Syncing(Arc<Mutex<BTreeSet<(OrgId, DeviceId)>>>);
+
+impl Syncing {
+    fn begin(&self, org: OrgId, device: DeviceId) -> Option<SyncGuard> {
+        let mut devices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        devices.insert((org, device)).then(|| SyncGuard {
+            syncing: self.clone(),
+            key: (org, device),
+        })
+    }
+}
+
+struct SyncGuard {
+    syncing: Syncing,
+    key: (OrgId, DeviceId),
+}
+
+impl Drop for SyncGuard {
+    fn drop(&mut self) {
+        self.syncing
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.key);
+    }
+}
+
+/// What is read before anything is decided.
+struct Session {
+    access: DeviceAccess,
+    log: LogId,
+    head: i64,
+    directory_version: i64,
+    standing: Standing,
+}
+
+/// Answers a message of a device. None: nothing was sent and there is nothing new.
+///
+/// # Errors
+/// `device_revoked`, `actor_conflict`, `sync_in_progress`, `invalid_request`, `overloaded`; the database's.
+pub async fn sync(app: &App, token: &AccessToken, request: SyncRequest) -> Result<Option<SyncResponse>, ActionError> {
+    if request.device != token.device {
+        return Err(ActionError::refused(Code::ActorConflict));
+    }
+    let _one_at_a_time = app
+        .syncing
+        .begin(token.org, token.device)
+        .ok_or_else(|| ActionError::refused(Code::SyncInProgress))?;
+    let mut tx = app.database.read().await?;
+    let session = read_session(&mut tx, token).await?;
+    app.last_seen.note(token.org, token.device, app.seam.now());
+    let (cursor, reset) = open_cursor(app, token, &session, &request);
+    let (answer, session) = if brings_something(&request) {
+        tx.rollback().await?;
+        let answer = take(app, token, &request, &session, cursor.as_ref()).await?;
+        tx = app.database.read().await?;
+        (answer, read_session(&mut tx, token).await?)
+    } else {
+        (Answer::default(), session)
+    };
+    let pulled = if session.access.drain {
+        None
+    } else {
+        let puller = Puller {
+            org: token.org,
+            user: token.user,
+            device: token.device,
+            standing: &session.standing,
+            acl_version: session.access.account.acl_version,
+            log: session.log,
+            head: session.head,
+            server_time: app.seam.now(),
+            page_bytes_max: (request.page_bytes_max as usize).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX),
+        };
+        pull(&mut tx, &puller, cursor, &request.wanted).await?
+    };
+    let directory = read_directory(app, &mut tx, token, &session, &request).await?;
+    tx.rollback().await?;
+    if pulled.is_none() && directory.is_none() && !brings_something(&request) && !reset {
+        return Ok(None);
+    }
+    respond(app, token, request, answer, pulled, directory, reset)
+        .await
+        .map(Some)
+}
+
+async fn read_session(tx: &mut Tx, token: &AccessToken) -> Result<Session, ActionError> {
+    let access = check_device(tx, token).await?;
+    let organisation = organisation::find(tx, token.org)
+        .await?
+        .ok_or_else(|| ActionError::refused(Code::NotFound))?;
+    let policy: Policy = organisation::find_settings(tx, token.org).await?.policy;
+    let standing = Standing {
+        viewer: access.account.viewer(),
+        held: scopes::list_held(tx, token.org, token.user).await?,
+        policy,
+    };
+    Ok(Session {
+        log: organisation.log,
+        head: log::head(tx, token.org).await?,
+        directory_version: organisation.directory_version,
+        access,
+        standing,
+    })
+}
+
+/// The cursor of this device in this log, and whether the one it sent was another.
+fn open_cursor(app: &App, token: &AccessToken, session: &Session, request: &SyncRequest) -> (Option<Cursor>, bool) {
+    let Some(sent) = &request.cursor else {
+        return (None, false);
+    };
+    let cursor = cursor::open(&app.keys, &app.seam, token.org, token.device, sent)
+        // A place beyond the head is of a log whose tail was lost.
+        .filter(|cursor| cursor.log == session.log && cursor.seq <= session.head);
+    let reset = cursor.is_none();
+    (cursor, reset)
+}
+
+fn brings_something(request: &SyncRequest) -> bool {
+    !(request.intents.is_empty()
+        && request.documents.is_empty()
+        && request.confirmations.is_empty()
+        && request.actors.is_empty())
+}
+
+/// What became of what a message brought.
+#[derive(Default)]
+struct Answer {
+    intents: Vec<IntentOutcome>,
+    verdicts: Vec<Verdict>,
+}
+
+async fn take(
+    app: &App,
+    token: &AccessToken,
+    request: &SyncRequest,
+    session: &Session,
+    cursor: Option<&Cursor>,
+) -> Result<Answer, ActionError> {
+    let message = check_message(app, request, session, cursor)?;
+    let asker = Asker {
+        org: token.org,
+        user: token.user,
+        device: Some(token.device),
+    };
+    let intents = if request.intents.is_empty() {
+        Vec::new()
+    } else {
+        decide_intents(app, asker, &request.intents).await?
+    };
+    let deciding = app.committer.deciding();
+    for _ in 0..DECISIONS_MAX {
+        let mut tx = app.database.read().await?;
+        let session = read_session(&mut tx, token).await?;
+        let pushed = name_documents(token.org, request);
+        let facts: Facts = read_facts(
+            &mut tx,
+            token.org,
+            session.head,
+            token.user,
+            token.device,
+            request,
+            &pushed,
+        )
+        .await?;
+        tx.rollback().await?;
+        let pusher = Pusher {
+            org: token.org,
+            user: token.user,
+            device: token.device,
+            acl_version: session.access.account.acl_version,
+            standing: &session.standing,
+        };
+        let mut decided = decide(&pusher, &app.seam, request, &pushed, facts);
+        decided.job.message = Some((token.device, message));
+        decided.job.confirmations = request
+            .confirmations
+            .iter()
+            .map(|confirmation| EvictionRow {
+                device: token.device,
+                customer: confirmation.customer,
+                lost_seq: confirmation.lost_seq.cast_signed(),
+            })
+            .collect();
+        match app.committer.commit(decided.job).await.map_err(commit_error)? {
+            Outcome::Done { .. } => {
+                return Ok(Answer {
+                    intents,
+                    verdicts: decided.verdicts,
+                });
+            }
+            Outcome::Stale => {}
+        }
+    }
+    drop(deciding);
+    Err(ActionError::refused(Code::Overloaded).retry_after(1))
+}
+
+/// A number already seen with other content is a phone rolled back by a copy of itself.
+fn check_message(
+    app: &App,
+    request: &SyncRequest,
+    session: &Session,
+    cursor: Option<&Cursor>,
+) -> Result<Message, ActionError> {
+    let content = postcard::to_stdvec(request).map_err(|error| ActionError::Internal(error.to_string()))?;
+    let sha256: [u8; 32] = Sha256::digest(content).into();
+    let device = &session.access.device;
+    let last = device.last_message.cast_unsigned();
+    let repeated = request.message == last && device.last_message_sha256.as_deref() == Some(&sha256[..]);
+    if request.message <= last && !repeated {
+        return Err(ActionError::refused(Code::ActorConflict));
+    }
+    Ok(Message {
+        number: request.message,
+        sha256,
+        acknowledged_seq: cursor.map_or(0, |cursor| cursor.seq),
+        pending: request.pending,
+        clock_offset_ms: request.sent_at.since_ms(app.seam.now()),
+    })
+}
+
+/// What a failed commit means to the one who asked.
+pub(crate) fn commit_error(error: CommitError) -> ActionError {
+    match error {
+        CommitError::Busy | CommitError::Stopping => ActionError::refused(Code::Overloaded).retry_after(1),
+        CommitError::Storage(error) => ActionError::Internal(error.to_string()),
+    }
+}
+
+/// The directory, if the device has another.
+async fn read_directory(
+    app: &App,
+    tx: &mut Tx,
+    token: &AccessToken,
+    session: &Session,
+    request: &SyncRequest,
+) -> Result<Option<ByteBuf>, ActionError> {
+    if session.access.drain {
+        return Ok(None);
+    }
+    let directory = app.directories.get(tx, token.org, session.directory_version).await?;
+    let has = request
+        .directory
+        .is_some_and(|prefix| prefix[..] == directory.sha256[..8]);
+    Ok((!has).then(|| ByteBuf::from(directory.json.to_vec())))
+}
+
+async fn respond(
+    app: &App,
+    token: &AccessToken,
+    request: SyncRequest,
+    answer: Answer,
+    pulled: Option<Pulled>,
+    directory: Option<ByteBuf>,
+    reset: bool,
+) -> Result<SyncResponse, ActionError> {
+    let server_time = app.seam.now();
+    let mut response = SyncResponse {
+        server_time,
+        schema_version: SCHEMA_VERSION,
+        reset,
+        intents: answer.intents,
+        verdicts: exceptions(answer.verdicts),
+        access: Vec::new(),
+        users: Vec::new(),
+        devices: Vec::new(),
+        actors: Vec::new(),
+        customers: Vec::new(),
+        documents: Vec::new(),
+        digest: [0; 16],
+        directory,
+        // Where nothing was read the device stays where it is.
+        cursor: request.cursor.unwrap_or_default(),
+        more: false,
+        retry_after_ms: None,
+    };
+    let Some(pulled) = pulled else { return Ok(response) };
+    audit_delivery(app, token, &pulled, server_time).await?;
+    response.cursor = ByteBuf::from(cursor::seal(
+        &app.keys,
+        &app.seam,
+        token.org,
+        token.device,
+        &pulled.cursor,
+    ));
+    response.more = pulled.more;
+    response.digest = pulled.page.digest();
+    response.access = pulled.page.access;
+    response.users = pulled.page.users;
+    response.devices = pulled.page.devices;
+    response.actors = pulled.page.actors;
+    response.customers = pulled.page.customers;
+    response.documents = pulled.page.documents;
+    Ok(response)
+}
+
+/// Accepted, not late, is not said.
+fn exceptions(verdicts: Vec<Verdict>) -> Vec<(u32, Verdict)> {
+    verdicts
+        .into_iter()
+        .enumerate()
+        .filter(|(_, verdict)| *verdict != Verdict::Accepted { late: false })
+        .map(|(index, verdict)| (index as u32, verdict))
+        .collect()
+}
+
+/// One row for each delivered page, and the orders in it, durable before the page leaves.
+async fn audit_delivery(app: &App, token: &AccessToken, pulled: &Pulled, at: Timestamp) -> Result<(), ActionError> {
+    if pulled.page.is_empty() {
+        return Ok(());
+    }
+    let mut job = Job::new(token.org);
+    job.evictions.clone_from(&pulled.evictions);
+    let detail = json!({
+        "upto": pulled.cursor.seq,
+        "documents": pulled.page.documents.len(),
+        "customers": pulled.page.access.len(),
+        "lost": pulled.evictions.len(),
+        "digest": hex::encode(pulled.page.digest()),
+    });
+    job.audit.push(
+        AuditRow::new(at, "deliver", token.device)
+            .by(token.user)
+            .with_device(token.device)
+            .with_detail(detail),
+    );
+    app.committer.commit(job).await.map(drop).map_err(commit_error)
+}
