@@ -12,6 +12,7 @@ pub mod organisation;
 pub mod ownership;
 pub mod people;
 mod places;
+pub mod quarantine;
 pub mod reader;
 pub mod sign_in;
 pub mod sync;

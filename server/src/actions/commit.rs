@@ -362,6 +362,12 @@ async fn check_jobs(tx: &mut Tx, org: OrgId, jobs: &[&Job]) -> Result<Vec<bool>,
     let versions = documents::list_versions(tx, org, &documents).await?;
     let assignments = ownership::list_assignments(tx, org, &customers).await?;
     let rights = people::list_acl_versions(tx, org, &users).await?;
+    let senders: Vec<DeviceId> = jobs
+        .iter()
+        .filter_map(|job| job.message)
+        .map(|(device, _)| device)
+        .collect();
+    let active = devices::list_active(tx, org, &senders).await?;
     let mut taken: BTreeSet<DocumentId> = BTreeSet::new();
     Ok(jobs
         .iter()
@@ -369,6 +375,7 @@ async fn check_jobs(tx: &mut Tx, org: OrgId, jobs: &[&Job]) -> Result<Vec<bool>,
             let fresh = job
                 .judged
                 .is_none_or(|(user, version)| rights.get(&user) == Some(&version))
+                && job.message.is_none_or(|(device, _)| active.contains(&device))
                 && job.customers.iter().all(|(customer, version)| {
                     assignments
                         .get(customer)

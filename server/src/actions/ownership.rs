@@ -274,6 +274,12 @@ impl Desk<'_> {
             }
             _ => None,
         };
+        let since = match &before.assignment {
+            Some(assignment) => ownership::find_assigned_at(tx, org, assignment)
+                .await?
+                .unwrap_or_default(),
+            None => Timestamp::default(),
+        };
         Ok(IntentFacts {
             user: self.asker.user,
             role: self.account.role,
@@ -283,7 +289,7 @@ impl Desk<'_> {
                 owner: assignment.owner,
                 pool: assignment.pool,
                 version: assignment.version.cast_unsigned(),
-                since: Timestamp(0),
+                since,
             }),
             relations,
             knows,

@@ -437,3 +437,24 @@ pub async fn add_security_flag(tx: &mut Tx, org: OrgId, device: DeviceId) -> Res
             .map(|_| ())
     })
 }
+
+/// Which of these devices are active.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_active(tx: &mut Tx, org: OrgId, devices: &[DeviceId]) -> Result<Vec<DeviceId>, StorageError> {
+    if devices.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(Uuid,)> = on!(tx, |c| {
+        let mut query = sqlx::QueryBuilder::new("SELECT device_id FROM device WHERE state = 'active' AND org_id = ");
+        query.push_bind(org.0).push(" AND device_id IN (");
+        let mut list = query.separated(", ");
+        for device in devices {
+            list.push_bind(device.0);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
+    })?;
+    Ok(rows.into_iter().map(|(device,)| DeviceId(device)).collect())
+}

@@ -159,6 +159,25 @@ pub struct OwnershipEvent {
     pub at: Timestamp,
 }
 
+/// When a customer last came to its owner or pool.
+///
+/// # Errors
+/// The driver's.
+pub async fn find_assigned_at(
+    tx: &mut Tx,
+    org: OrgId,
+    assignment: &Assignment,
+) -> Result<Option<Timestamp>, StorageError> {
+    let at: Option<i64> = on!(tx, |connection| sqlx::query_scalar(
+        "SELECT at FROM ownership_event WHERE org_id = $1 AND seq = $2"
+    )
+    .bind(org.0)
+    .bind(assignment.assigned_seq)
+    .fetch_optional(connection)
+    .await)?;
+    Ok(at.map(Timestamp))
+}
+
 /// Appends a link.
 ///
 /// # Errors

@@ -373,10 +373,10 @@ impl Pull<'_> {
             }
             return;
         }
-        // Its own changes the device has; of a document only it has written there is nothing to tell.
+        // Its own changes the device has, but for those a decision took out of quarantine: they came late.
         let new: Vec<LoggedChange> = new
             .into_iter()
-            .filter(|change| change.device != Some(self.puller.device))
+            .filter(|change| change.late || change.device != Some(self.puller.device))
             .collect();
         if !new.is_empty() {
             self.page.push_document(row, &new, false);
