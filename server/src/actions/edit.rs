@@ -72,7 +72,8 @@ pub async fn edit_document(
             return Err(ActionError::refused(Code::NotFound));
         }
         let edits = edits_from_json(loaded.document.state(), fields).map_err(edit_error)?;
-        if !rights.may_write() && !(rights.may_comment() && only_comments(&edits)) {
+        let may_edit = rights.may_write() || (rights.may_comment() && only_comments(&edits));
+        if !may_edit {
             return Err(ActionError::refused(Code::NotPermitted));
         }
         let target = place.target(document, loaded.row.kind, asker);

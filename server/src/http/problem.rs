@@ -21,7 +21,7 @@ const DISK_FULL_CODES: [&str; 2] = ["13", "53100"];
 /// request passes gives it both.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    refusal: Refusal,
+    refusal: Box<Refusal>,
     // For the log, never for the caller.
     cause: Option<String>,
 }
@@ -97,10 +97,7 @@ impl From<Code> for Problem {
 impl From<ActionError> for Problem {
     fn from(error: ActionError) -> Self {
         match error {
-            ActionError::Refused(refusal) => Self {
-                refusal: *refusal,
-                cause: None,
-            },
+            ActionError::Refused(refusal) => Self { refusal, cause: None },
             ActionError::Storage(error) => error.into(),
             ActionError::Internal(cause) => failure(Code::Internal, cause),
         }
@@ -132,7 +129,7 @@ fn cause_of(error: &StorageError) -> String {
 fn failure(code: Code, cause: String) -> Problem {
     match ActionError::refused(code) {
         ActionError::Refused(refusal) => Problem {
-            refusal: *refusal,
+            refusal,
             cause: Some(cause),
         },
         ActionError::Storage(_) | ActionError::Internal(_) => unreachable!("made as a refusal"),

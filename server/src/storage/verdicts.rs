@@ -337,10 +337,11 @@ pub async fn list_actors(
     org: OrgId,
     actors: &[ActorId],
 ) -> Result<BTreeMap<ActorId, ActorRow>, StorageError> {
+    type Row = (Vec<u8>, Option<Uuid>, Option<Uuid>, String);
     if actors.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let rows: Vec<(Vec<u8>, Option<Uuid>, Option<Uuid>, String)> = on!(tx, |connection| {
+    let rows: Vec<Row> = on!(tx, |connection| {
         let mut query = QueryBuilder::new("SELECT actor, device_id, user_id, state FROM actor WHERE org_id = ");
         query.push_bind(org.0).push(" AND actor IN (");
         let mut list = query.separated(", ");
