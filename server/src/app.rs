@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::{
     actions::{commit::Committer, directory::Directories, sync::Syncing},
     auth::{Keys, KeysError, LastSeen, Passwords},
@@ -27,6 +29,8 @@ pub struct App {
     pub directories: Directories,
     /// The way into the log.
     pub committer: Committer,
+    /// Places for syncs that run at once.
+    pub sync_slots: Arc<Semaphore>,
     /// Devices whose sync is under way.
     pub syncing: Syncing,
     /// Settings and limits.
@@ -43,6 +47,7 @@ impl App {
         let passwords = Passwords::new(seam.clone(), config.password_cost, config.limits.password_checks_max);
         Ok(Self {
             committer: Committer::start(database.clone(), seam.clone()),
+            sync_slots: Arc::new(Semaphore::new(config.limits.syncs_max.get())),
             syncing: Syncing::default(),
             database,
             seam,

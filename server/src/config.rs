@@ -45,6 +45,9 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// How long requests in flight may still run after the order to stop.
     pub shutdown_grace: Duration,
+    /// Syncs at work at the same time: as many as fill one batch of the writer. A body of the largest size unpacks to
+    /// 16 MB, so this also bounds memory.
+    pub syncs_max: NonZeroUsize,
     /// Passwords checked at the same time: each takes 19 MiB and some 30 ms of a core.
     pub password_checks_max: NonZeroUsize,
 }
@@ -60,6 +63,7 @@ impl Default for Limits {
             json_bytes_max: 256 * 1024,
             body_bytes_max: 4 * 1024 * 1024,
             shutdown_grace: Duration::from_secs(10),
+            syncs_max: NonZeroUsize::new(64).expect("not zero"),
             password_checks_max: NonZeroUsize::new(2).expect("not zero"),
         }
     }

@@ -1,10 +1,12 @@
 //! `POST /v1/sync`: one message in, one message or 204 out. Bytes only; what they mean is decided in `actions::sync`.
 
+use std::time::Duration;
+
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{DefaultBodyLimit, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    extract::{DefaultBodyLimit, FromRequestParts, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::Response,
     routing::post,
 };
@@ -14,12 +16,18 @@ use sync_core::protocol::{
     message::{CONTENT_TYPE, PROTOCOL_VERSION, SyncRequest},
 };
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::{Problem, extract::Device};
 use crate::{
     actions::{ActionError, Code, sync},
     app::App,
 };
 
+/// How long a sync waits for its turn before it is sent away.
+const SLOT_WAIT: Duration = Duration::from_secs(2);
+/// Seconds after which it should come back; phones add jitter.
+const SLOT_RETRY_S: u64 = 3;
 /// Header that names the version of the protocol.
 const PROTOCOL_HEADER: &str = "fieldpool-protocol";
 
@@ -30,9 +38,26 @@ pub(super) fn routes() -> Router<App> {
     )
 }
 
+/// A place among the syncs that run at once. Taken before the body is read, so that a storm waits outside: whoever
+/// gets none in time is told when to come back.
+struct Slot(#[expect(dead_code, reason = "held until the answer is made")] OwnedSemaphorePermit);
+
+impl FromRequestParts<App> for Slot {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let slot = tokio::time::timeout(SLOT_WAIT, app.sync_slots.clone().acquire_owned()).await;
+        match slot {
+            Ok(Ok(permit)) => Ok(Self(permit)),
+            Ok(Err(_)) | Err(_) => Err(ActionError::refused(Code::Overloaded).retry_after(SLOT_RETRY_S).into()),
+        }
+    }
+}
+
 async fn handle(
     State(app): State<App>,
     Device(token): Device,
+    _slot: Slot,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
