@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     actions::{commit::Committer, directory::Directories, sync::Syncing},
@@ -33,6 +34,8 @@ pub struct App {
     pub sync_slots: Arc<Semaphore>,
     /// Devices whose sync is under way.
     pub syncing: Syncing,
+    /// Cancelled when the server is told to stop: whatever would go on for ever (a stream of pokes) ends then.
+    pub stopping: CancellationToken,
     /// Settings and limits.
     pub config: Arc<Config>,
 }
@@ -55,6 +58,7 @@ impl App {
             passwords,
             directories: Directories::default(),
             last_seen: LastSeen::default(),
+            stopping: CancellationToken::new(),
             config: Arc::new(config),
         })
     }

@@ -43,6 +43,8 @@ pub struct Limits {
     pub json_bytes_max: usize,
     /// Any body whatever, as it is sent: the sync protocol's bound.
     pub body_bytes_max: usize,
+    /// How long the other end may refuse to read an answer.
+    pub write_stall_timeout: Duration,
     /// How long requests in flight may still run after the order to stop.
     pub shutdown_grace: Duration,
     /// Syncs at work at the same time: as many as fill one batch of the writer. A body of the largest size unpacks to
@@ -62,6 +64,7 @@ impl Default for Limits {
             request_timeout: Duration::from_secs(30),
             json_bytes_max: 256 * 1024,
             body_bytes_max: 4 * 1024 * 1024,
+            write_stall_timeout: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(10),
             syncs_max: NonZeroUsize::new(64).expect("not zero"),
             password_checks_max: NonZeroUsize::new(2).expect("not zero"),

@@ -9,6 +9,7 @@ mod layers;
 mod problem;
 mod router;
 mod serve;
+mod stall;
 mod sync;
 #[cfg(test)]
 mod tests;

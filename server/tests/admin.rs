@@ -150,6 +150,8 @@ fn an_organisation_is_set_up_with_the_documented_commands_and_answers() {
             (&"offboarding".into(), &"manager".into())
         );
         assert_eq!(listed["team"], top.as_str());
+        let key = admin.json(&["key", "rotate", "--purpose", "token"], "");
+        assert_eq!(key["kid"], "t2");
         let table = String::from_utf8(admin.run(&["user", "list", "--org", &org], "").stdout).unwrap();
         assert!(table.contains("wang") && table.starts_with("ID"), "{table}");
     }

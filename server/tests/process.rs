@@ -1,6 +1,7 @@
 //! The built binary as an operator meets it: ready line, exit status, orders to stop.
 
 use std::{
+    fs::File,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::Path,
@@ -19,8 +20,9 @@ impl Server {
         let mut child = Command::new(BINARY)
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(folder)
+            .env("FIELDPOOL_LOG", "debug")
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(File::create(folder.join("log")).unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -131,7 +133,7 @@ fn a_port_in_use_is_a_failure_that_names_the_option() {
 }
 
 #[test]
-fn somebody_added_while_the_server_runs_can_sign_in() {
+fn t101_somebody_added_while_the_server_runs_can_sign_in_and_is_not_in_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let admin = |arguments: &[&str]| {
@@ -168,7 +170,32 @@ fn somebody_added_while_the_server_runs_can_sign_in() {
         answer.starts_with("HTTP/1.1 200") && answer.contains("\"token\""),
         "{answer}"
     );
+    let token = answer
+        .split("\"token\":\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .to_owned();
+    get(&server.address, "/api/v1/customers?q=Schmidt");
+    let wrong = body.replace("horse", "mouse");
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    write!(
+        stream,
+        "POST /api/v1/tokens HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Authorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{wrong}",
+        wrong.len()
+    )
+    .unwrap();
+    stream.read_to_string(&mut answer).unwrap();
     assert_eq!(server.stop(), 0);
+    // Whatever happened, nobody's words are in the log.
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    assert!(log.contains("sign-in failed"), "{log}");
+    for word in ["wang", "correct", "Schmidt", token.as_str()] {
+        assert!(!log.contains(word), "{word} in {log}");
+    }
 }
 
 #[test]

@@ -37,6 +37,11 @@ pub async fn check_credentials(
     let fits = app.passwords.check(password, stored).await?;
     match account {
         Some(account) if fits => Ok((account, attempt)),
-        _ => Err(ActionError::refused(Code::WrongCredentials)),
+        account => {
+            // By id: what somebody typed as a login may be a password.
+            let user = account.map(|account| account.user.to_string());
+            tracing::info!(user, %address, "sign-in failed");
+            Err(ActionError::refused(Code::WrongCredentials))
+        }
     }
 }

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use super::{Target, block_on};
 use crate::{app::App, config::Config, seam::Seam, telemetry};
 
+mod key;
 mod org;
 mod password;
 mod pool;
@@ -27,6 +28,9 @@ pub(super) struct Admin {
 
 #[derive(Subcommand)]
 enum Subject {
+    /// The server's keys
+    #[command(subcommand)]
+    Key(key::Key),
     /// Organisations
     #[command(subcommand)]
     Org(org::Org),
@@ -48,6 +52,7 @@ impl Admin {
             let database = self.target.open(false).await?;
             let app = App::new(database.clone(), Seam::real(), Config::default()).await?;
             match self.subject {
+                Subject::Key(command) => command.run(&app).await?,
                 Subject::Org(command) => command.run(&app, self.json).await?,
                 Subject::Team(command) => command.run(&app, self.json).await?,
                 Subject::Pool(command) => command.run(&app, self.json).await?,

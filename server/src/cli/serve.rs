@@ -33,13 +33,14 @@ impl Serve {
 
     async fn serve(self) -> anyhow::Result<()> {
         // Listened for before anything else, so that an early order to stop is not missed.
-        let stop = stop_on_signal()?;
+        let stopping = stop_on_signal()?;
         let database = self.target.open(true).await?;
         let config = Config {
             listen: self.listen,
             ..Config::default()
         };
-        let app = App::new(database.clone(), Seam::real(), config).await?;
+        let mut app = App::new(database.clone(), Seam::real(), config).await?;
+        app.stopping = stopping;
         let server = Server::bind(app.clone()).await?;
         let url = format!("http://{}", server.address());
         tracing::info!(
@@ -50,7 +51,7 @@ impl Serve {
         );
         print_json(&json!({"event": "ready", "url": url}))?;
         let jobs = jobs::start(&app);
-        server.run(stop).await;
+        server.run(app.stopping.clone()).await;
         jobs.stop(&app).await;
         tracing::info!("stopped");
         database.close().await;

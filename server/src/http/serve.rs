@@ -15,7 +15,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use super::router;
+use super::{router, stall::StallLimit};
 use crate::{app::App, config::Limits};
 
 /// How long to wait after the system could not hand over a connection (too many files open, as a rule).
@@ -140,7 +140,10 @@ async fn serve_connection(
         .max_headers(limits.headers_max)
         .max_header_size(limits.header_bytes_max)
         .max_buf_size(CONNECTION_BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        .serve_connection(
+            TokioIo::new(StallLimit::new(stream, limits.write_stall_timeout)),
+            TowerToHyperService::new(service),
+        );
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         // A peer that goes away or sends nonsense is no event for the log.
