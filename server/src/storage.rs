@@ -1,6 +1,6 @@
 //! The only place with SQL.
 //!
-//! One text serves SQLite and PostgreSQL: [`Database`] and [`Tx`] are enums over the two drivers and the [`on!`]
+//! One text serves SQLite and PostgreSQL: [`Database`] and [`Tx`] are enums over the two drivers and the `on!`
 //! macro runs one body on either. Functions here read and write rows; they decide nothing, know no HTTP, and take
 //! the time as an argument. Every function runs in the tests on both databases.
 
