@@ -3,4 +3,5 @@
 //! Promises that a file opened in a spreadsheet runs nothing: see [`cells`].
 
 pub mod cells;
+pub mod collect;
 pub mod sheets;

@@ -4,7 +4,8 @@
 use sqlx::{FromRow, QueryBuilder};
 use sync_core::{
     document::Kind,
-    ids::{CustomerId, DocumentId, OrgId, PoolId, UserId},
+    ids::{CustomerId, DocumentId, OrgId, PoolId, TeamId, UserId},
+    time::Timestamp,
 };
 use uuid::Uuid;
 
@@ -35,6 +36,12 @@ pub struct KnownDocument {
     pub customer: CustomerId,
     /// Its kind's number.
     pub kind: i16,
+    /// Who made it.
+    pub author: UserId,
+    /// Who is responsible by name; none is the owner.
+    pub responsible: Option<UserId>,
+    /// When it was made, by its author's clock.
+    pub created_at: Timestamp,
     /// The other system's id.
     pub external_id: Option<String>,
     /// Its fields as JSON.
@@ -69,6 +76,9 @@ struct RawDocument {
     document_id: Uuid,
     customer_id: Uuid,
     kind: i16,
+    author_id: Uuid,
+    responsible_id: Option<Uuid>,
+    created_at: i64,
     external_id: Option<String>,
     fields: String,
     conflicts: Option<String>,
@@ -81,6 +91,9 @@ impl From<RawDocument> for KnownDocument {
             id: DocumentId(raw.document_id),
             customer: CustomerId(raw.customer_id),
             kind: raw.kind,
+            author: UserId(raw.author_id),
+            responsible: raw.responsible_id.map(UserId),
+            created_at: Timestamp(raw.created_at),
             external_id: raw.external_id,
             fields: raw.fields,
             has_conflicts: raw.conflicts.is_some(),
@@ -88,6 +101,8 @@ impl From<RawDocument> for KnownDocument {
         }
     }
 }
+
+const CUSTOMER_COLUMNS: &str = "SELECT customer_id, owner_id, pool_id, external_id FROM customer WHERE org_id = ";
 
 /// The customers with these ids.
 ///
@@ -110,6 +125,28 @@ pub async fn find_customers(tx: &mut Tx, org: OrgId, ids: &[CustomerId]) -> Resu
         found.extend(rows.into_iter().map(KnownCustomer::from));
     }
     Ok(found)
+}
+
+/// Customers behind one of them, in the order of their ids, at most `limit`.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_customers(
+    tx: &mut Tx,
+    org: OrgId,
+    after: Option<CustomerId>,
+    limit: i64,
+) -> Result<Vec<KnownCustomer>, StorageError> {
+    let rows: Vec<RawCustomer> = on!(tx, |connection| {
+        let mut query = QueryBuilder::new(CUSTOMER_COLUMNS);
+        query.push_bind(org.0);
+        if let Some(after) = after {
+            query.push(" AND customer_id > ").push_bind(after.0);
+        }
+        query.push(" ORDER BY customer_id LIMIT ").push_bind(limit);
+        query.build_query_as().fetch_all(connection).await
+    })?;
+    Ok(rows.into_iter().map(KnownCustomer::from).collect())
 }
 
 /// The customers with these ids of the other system.
@@ -139,8 +176,8 @@ pub async fn find_customers_by_external_id(
     Ok(found)
 }
 
-const DOCUMENT_COLUMNS: &str =
-    "SELECT document_id, customer_id, kind, external_id, fields, conflicts, erased_at FROM document WHERE org_id = ";
+const DOCUMENT_COLUMNS: &str = "SELECT document_id, customer_id, kind, author_id, responsible_id, created_at, external_id, \
+     fields, conflicts, erased_at FROM document WHERE org_id = ";
 
 /// The documents with these ids.
 ///
@@ -195,8 +232,8 @@ pub async fn find_documents_by_external_id(
     Ok(found)
 }
 
-/// Documents of a kind behind a customer and document, in their order, at most `limit`: for exports and for keys
-/// that lie inside documents.
+/// Documents of a kind behind one of them, in the order of their ids, at most `limit`: for exports and for keys that
+/// lie inside documents.
 ///
 /// # Errors
 /// The driver's.
@@ -220,4 +257,48 @@ pub async fn list_documents(
         query.build_query_as().fetch_all(connection).await
     })?;
     Ok(rows.into_iter().map(KnownDocument::from).collect())
+}
+
+/// A team as an import or export must know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownTeam {
+    /// The team.
+    pub id: TeamId,
+    /// Its name, unique in the organisation.
+    pub name: String,
+    /// The team above it.
+    pub parent: Option<TeamId>,
+}
+
+/// The teams of an organisation, by name.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_teams(tx: &mut Tx, org: OrgId) -> Result<Vec<KnownTeam>, StorageError> {
+    let rows: Vec<(Uuid, String, Option<Uuid>)> = on!(tx, |connection| {
+        sqlx::query_as("SELECT team_id, name, parent_id FROM team WHERE org_id = $1 ORDER BY name")
+            .bind(org.0)
+            .fetch_all(connection)
+            .await
+    })?;
+    let team = |(id, name, parent): (Uuid, String, Option<Uuid>)| KnownTeam {
+        id: TeamId(id),
+        name,
+        parent: parent.map(TeamId),
+    };
+    Ok(rows.into_iter().map(team).collect())
+}
+
+/// The pools of an organisation with their names, by name.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_pools(tx: &mut Tx, org: OrgId) -> Result<Vec<(PoolId, String)>, StorageError> {
+    let rows: Vec<(Uuid, String)> = on!(tx, |connection| {
+        sqlx::query_as("SELECT pool_id, name FROM pool WHERE org_id = $1 ORDER BY name")
+            .bind(org.0)
+            .fetch_all(connection)
+            .await
+    })?;
+    Ok(rows.into_iter().map(|(id, name)| (PoolId(id), name)).collect())
 }
