@@ -5,6 +5,8 @@ use std::{fmt, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 mod admin;
+mod export;
+mod import;
 mod serve;
 mod target;
 
@@ -22,6 +24,8 @@ struct Arguments {
 enum Command {
     Serve(serve::Serve),
     Admin(admin::Admin),
+    Import(import::Import),
+    Export(export::Export),
 }
 
 /// Wrong usage that the parser cannot see: exit status 2.
@@ -44,6 +48,8 @@ pub fn run() -> ExitCode {
     let result = match arguments.command {
         Command::Serve(command) => command.run(),
         Command::Admin(command) => command.run(),
+        Command::Import(command) => command.run(),
+        Command::Export(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

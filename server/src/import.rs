@@ -1,13 +1,14 @@
 //! Reads other systems' customers, people and history into the pool.
 //!
-//! A file goes through five steps, each usable and testable by itself: [`table`] turns bytes (CSV in UTF-8 or GBK,
+//! A file goes through these steps, each usable and testable by itself: [`table`] turns bytes (CSV in UTF-8 or GBK,
 //! XLSX, a plain list of names) into rows of text; [`mapping`] says which column is which field; [`rows`] parses
 //! each row into a typed record or says what is wrong with it; [`plan`] groups what is good into transactions;
 //! [`report`] counts, and gives the refused rows back as a file that can be corrected and imported again.
 //!
 //! Promises: one bad row never costs another; nothing of a row is cut off silently; the same file gives the same
-//! records every time, so that a second run changes nothing. Does not: touch a database or the clock.
+//! records every time, so that a second run changes nothing. Only [`apply`] touches a database.
 
+pub mod apply;
 pub mod delimited;
 pub mod encoding;
 pub mod fields;

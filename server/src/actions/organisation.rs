@@ -109,18 +109,33 @@ pub async fn add_team_in(
 /// # Errors
 /// `not_found` for an unknown organisation, `already_exists`, `invalid_request`; the database's.
 pub async fn add_pool(app: &App, by: Option<UserId>, org: OrgId, name: &str) -> Result<PoolId, ActionError> {
-    let name = checked_name("name", name)?;
     let mut tx = app.database.write().await?;
-    lock_organisation(&mut tx, org).await?;
+    let pool = add_pool_in(&mut tx, &app.seam, by, org, name).await?;
+    tx.commit().await?;
+    Ok(pool)
+}
+
+/// [`add_pool`] inside a larger transaction.
+///
+/// # Errors
+/// As there.
+pub async fn add_pool_in(
+    tx: &mut Tx,
+    seam: &Seam,
+    by: Option<UserId>,
+    org: OrgId,
+    name: &str,
+) -> Result<PoolId, ActionError> {
+    let name = checked_name("name", name)?;
+    lock_organisation(tx, org).await?;
     let pool = PoolEntry {
-        id: PoolId(app.seam.uuid()),
+        id: PoolId(seam.uuid()),
         name,
     };
-    pools::insert(&mut tx, org, &pool, app.seam.now())
+    pools::insert(tx, org, &pool, seam.now())
         .await
         .map_err(|error| taken(error, "name: a pool with it exists"))?;
-    audit::append(&mut tx, org, &[row(&app.seam, by, "pool_added", pool.id)]).await?;
-    tx.commit().await?;
+    audit::append(tx, org, &[row(seam, by, "pool_added", pool.id)]).await?;
     Ok(pool.id)
 }
 

@@ -152,7 +152,7 @@ fn users(employees: &Sheet, logins: &BTreeMap<String, String>) -> Result<Parsed,
         *user = UserRow {
             line: user.line,
             login: logins.get(&cells[id]).cloned().unwrap_or_default(),
-            name: format!("{} {}", cells[first], cells[last]),
+            name: Some(format!("{} {}", cells[first], cells[last])),
             role: Some(if manages { "manager" } else { "rep" }),
             team: team_of(if manages { &cells[id] } else { &cells[boss] }),
             manager: logins.get(&cells[boss]).cloned(),
@@ -272,7 +272,10 @@ mod tests {
             );
         }
         let suyama = user(&northwind, "suyama");
-        assert_eq!((suyama.name.as_str(), suyama.role), ("Michael Suyama", Some("rep")));
+        assert_eq!(
+            (suyama.name.as_deref(), suyama.role),
+            (Some("Michael Suyama"), Some("rep"))
+        );
         assert_eq!(
             (suyama.team.as_deref(), suyama.manager.as_deref()),
             (Some("Buchanan's team"), Some("buchanan"))

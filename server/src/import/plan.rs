@@ -50,6 +50,7 @@ impl Plan {
             refused: Vec::new(),
         };
         let mut seen: BTreeMap<Vec<String>, u64> = BTreeMap::new();
+        let mut good = Vec::new();
         for record in records {
             if let Some(key) = identity(&record, key) {
                 if let Some(first) = seen.get(&key) {
@@ -61,12 +62,19 @@ impl Plan {
                 }
                 seen.insert(key, record.line());
             }
-            match plan.chunks.last_mut() {
-                Some(chunk) if chunk.len() < limits::ROWS_PER_TRANSACTION => chunk.push(record),
-                _ => plan.chunks.push(vec![record]),
-            }
+            good.push(record);
         }
+        plan.chunk(good);
         plan
+    }
+
+    /// Splits records into transactions, in their order.
+    pub(super) fn chunk(&mut self, records: Vec<Record>) {
+        let mut records = records.into_iter().peekable();
+        while records.peek().is_some() {
+            self.chunks
+                .push(records.by_ref().take(limits::ROWS_PER_TRANSACTION).collect());
+        }
     }
 
     /// Number of records in all chunks.

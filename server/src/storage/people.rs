@@ -1,6 +1,6 @@
 //! People and their accounts.
 
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 use sync_core::{
     ids::{OrgId, TeamId, UserId},
     time::Timestamp,
@@ -134,6 +134,30 @@ pub async fn list(tx: &mut Tx, org: OrgId) -> Result<Vec<Account>, StorageError>
         .bind(org.0)
         .fetch_all(c)
         .await
+    })?;
+    rows.into_iter().map(AccountRow::into_account).collect()
+}
+
+/// Those of an organisation's people who have these logins.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_by_login(tx: &mut Tx, org: OrgId, logins: &[&str]) -> Result<Vec<Account>, StorageError> {
+    if logins.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<AccountRow> = on!(tx, |c| {
+        let mut query = QueryBuilder::new(
+            "SELECT org_id, user_id, login, name, email, role, team_id, state, password_hash, acl_version
+             FROM user_account WHERE org_id = ",
+        );
+        query.push_bind(org.0).push(" AND login IN (");
+        let mut list = query.separated(", ");
+        for login in logins {
+            list.push_bind((*login).to_owned());
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
     })?;
     rows.into_iter().map(AccountRow::into_account).collect()
 }

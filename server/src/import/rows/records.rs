@@ -187,8 +187,8 @@ pub struct UserRow {
     pub line: u64,
     /// The login, unique per server.
     pub login: String,
-    /// The name; without one, the login.
-    pub name: String,
+    /// The name; without one, a new person is called by his login.
+    pub name: Option<String>,
     /// The role's name.
     pub role: Option<&'static str>,
     /// The team's name.
@@ -338,7 +338,7 @@ impl UserRow {
         }
         Self {
             line: cells.line_number(),
-            name: cells.line("name").unwrap_or_else(|| login.clone()),
+            name: cells.line("name"),
             login,
             role: cells.parsed("role", values::role),
             team: cells.line("team"),
