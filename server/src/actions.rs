@@ -3,16 +3,21 @@
 //! Actions know neither HTTP nor SQL text. They refuse with a [`Code`]; what status that is and how it reads in
 //! which language is said in `http::problem`.
 
+pub mod changes;
 pub mod commit;
 pub mod customers;
 pub mod devices;
 pub mod directory;
 pub mod edit;
+pub mod fleet;
+pub mod history;
+pub mod lookup;
 pub mod organisation;
 pub mod ownership;
 pub mod people;
 mod places;
 pub mod quarantine;
+pub mod quarantined;
 pub mod reader;
 pub mod sign_in;
 pub mod sync;
@@ -182,6 +187,10 @@ codes! {
     HoldingCap = "holding_cap",
     /// Released too recently to be claimed by the same person.
     CoolingDown = "cooling_down",
+    /// Asked too often.
+    RateLimited = "rate_limited",
+    /// The cursor is of an older log: begin anew.
+    CursorReset = "cursor_reset",
     /// The body is too large.
     TooLarge = "too_large",
     /// The body is of a type or encoding that this route does not take.

@@ -6,9 +6,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    actions::{commit::Committer, directory::Directories, sync::Syncing},
+    actions::{commit::Committer, directory::Directories, lookup::LookUps, sync::Syncing},
     auth::{Keys, KeysError, LastSeen, Passwords},
     config::Config,
+    live::Live,
     seam::Seam,
     storage::Database,
 };
@@ -36,6 +37,10 @@ pub struct App {
     pub syncing: Syncing,
     /// Cancelled when the server is told to stop: whatever would go on for ever (a stream of pokes) ends then.
     pub stopping: CancellationToken,
+    /// Who is connected and waits for pokes.
+    pub live: Live,
+    /// Look-ups before creating a customer, counted.
+    pub look_ups: LookUps,
     /// Settings and limits.
     pub config: Arc<Config>,
 }
@@ -59,6 +64,8 @@ impl App {
             directories: Directories::default(),
             last_seen: LastSeen::default(),
             stopping: CancellationToken::new(),
+            live: Live::default(),
+            look_ups: LookUps::default(),
             config: Arc::new(config),
         })
     }

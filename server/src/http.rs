@@ -14,6 +14,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
+pub use api::openapi;
 pub use problem::Problem;
 pub use router::router;
 pub use serve::{ServeError, Server};

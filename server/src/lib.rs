@@ -9,6 +9,7 @@ pub mod export;
 pub mod http;
 pub mod import;
 pub mod jobs;
+pub mod live;
 pub mod seam;
 pub mod storage;
 pub mod telemetry;

@@ -19,6 +19,7 @@ pub mod ownership;
 pub mod people;
 pub mod pools;
 mod reach;
+pub mod reading;
 pub mod scopes;
 pub mod search;
 pub mod sessions;

@@ -4,5 +4,9 @@
 mod customers;
 #[path = "api/fixture.rs"]
 mod fixture;
+#[path = "api/http.rs"]
+mod http;
+#[path = "api/live.rs"]
+mod live;
 #[path = "api/search.rs"]
 mod search;

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::{Map, Value};
 use sync_core::{
     ids::{CustomerId, OrgId, UserId},
-    projection::{Query, searchable_text},
+    projection::{Conflict, Query, searchable_text},
     visibility::{ClassRights, RelationSet},
 };
 
@@ -70,9 +71,56 @@ pub struct Shown {
     /// What he may do with its documents.
     pub rights: ClassRights,
     /// The documents he may read.
-    pub documents: Vec<DocumentRow>,
+    pub documents: Vec<ShownDocument>,
     /// How those named in them are called.
     pub people: BTreeMap<UserId, Named>,
+}
+
+/// A document as its reader sees it.
+#[derive(Debug, Clone)]
+pub struct ShownDocument {
+    /// The document.
+    pub row: DocumentRow,
+    /// Its fields.
+    pub fields: Map<String, Value>,
+    /// Fields with several values.
+    pub conflicts: Vec<Conflict>,
+}
+
+impl ShownDocument {
+    fn of(row: DocumentRow) -> Self {
+        // What cannot be read is not shown; `verify` reports it.
+        let fields = serde_json::from_str(&row.fields).unwrap_or_default();
+        let conflicts = row
+            .conflicts
+            .as_deref()
+            .and_then(|text| serde_json::from_str(text).ok());
+        Self {
+            fields,
+            conflicts: conflicts.unwrap_or_default(),
+            row,
+        }
+    }
+
+    fn people(&self) -> impl Iterator<Item = UserId> {
+        let comments = self
+            .fields
+            .get("comments")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        let commenters = comments.filter_map(|comment| comment.get("author")?.as_str()?.parse().ok());
+        let conflicting = self
+            .conflicts
+            .iter()
+            .flat_map(|conflict| &conflict.values)
+            .filter_map(|value| value.author);
+        [Some(self.row.author), self.row.responsible]
+            .into_iter()
+            .flatten()
+            .chain(commenters)
+            .chain(conflicting)
+    }
 }
 
 /// Lists the customers a person may see.
@@ -182,10 +230,8 @@ pub async fn show(database: &Database, org: OrgId, user: UserId, customer: Custo
     if documents.is_empty() && !rights.of(sync_core::document::Kind::Card).may_read() {
         return Err(unknown());
     }
-    let mentioned = documents
-        .iter()
-        .flat_map(|document| [Some(document.author), document.responsible])
-        .flatten();
+    let documents: Vec<ShownDocument> = documents.into_iter().map(ShownDocument::of).collect();
+    let mentioned = documents.iter().flat_map(ShownDocument::people);
     let people = named(&mut tx, org, mentioned.chain(row.owner)).await?;
     Ok(Shown {
         customer: row,

@@ -11,7 +11,7 @@ use sync_core::{
     },
 };
 
-use super::{ActionError, Code};
+use super::{ActionError, Code, places::policy_of};
 use crate::storage::{
     Reach, Tx,
     customers::{self, DocumentRow},
@@ -46,7 +46,7 @@ impl Reader {
             return Err(ActionError::refused(Code::AccountNotActive));
         };
         let scopes = viewers::list_viewer_scopes(tx, org, user).await?;
-        let policy = policy_of(viewers::find_settings(tx, org).await?.as_deref());
+        let policy = policy_of(tx, org).await?;
         Ok(Self {
             org,
             viewer,
@@ -119,12 +119,4 @@ impl Reader {
     pub fn document_rights(&self, rights: ClassRights, document: &DocumentRow, owner: Option<UserId>) -> Rights {
         document_access(rights, self.viewer.user, &document.facts(owner))
     }
-}
-
-// Settings without a policy (or with one this version cannot read) mean the default one, which is the narrow one.
-fn policy_of(settings: Option<&str>) -> Policy {
-    settings
-        .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok())
-        .and_then(|settings| serde_json::from_value(settings.get("policy")?.clone()).ok())
-        .unwrap_or_default()
 }

@@ -74,6 +74,8 @@ pub struct Person {
     pub state: UserState,
     /// The version of his rights when he was looked up.
     pub acl_version: i64,
+    /// When his session ends.
+    pub expires_at: Timestamp,
     /// The hash of his session's token, by which it is ended.
     pub session_sha256: [u8; 32],
 }
@@ -114,6 +116,7 @@ pub async fn find_person(app: &App, token: &str) -> Result<Person, ActionError> 
         role: account.role,
         state: account.state,
         acl_version: account.acl_version,
+        expires_at,
         session_sha256: token.sha256,
     })
 }

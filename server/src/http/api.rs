@@ -1,4 +1,125 @@
 //! The JSON API and what phones call, one file a resource.
+//!
+//! One table serves and describes: a route that is not described in [`json_api`] does not exist under `/api/v1`.
 
+mod audit;
+mod changes;
+mod customers;
 pub(super) mod devices;
-pub(super) mod tokens;
+mod documents;
+mod fleet;
+mod input;
+pub(super) mod live;
+mod people;
+mod quarantine;
+mod shapes;
+mod tokens;
+
+use axum::{Router, http::header, response::IntoResponse, routing::get};
+use utoipa::{
+    IntoResponses, Modify, OpenApi,
+    openapi::{
+        RefOr, Response,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use self::shapes::ProblemShape;
+use crate::app::App;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Fieldpool",
+        description = "Customers of a field sales pool, as the token's person may see and change them. What he may not \
+                       see is answered like what does not exist."
+    ),
+    components(schemas(ProblemShape)),
+    modifiers(&Bearer),
+    security(("token" = []))
+)]
+struct Description;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("From POST /api/v1/tokens"));
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(bearer.build()));
+    }
+}
+
+/// What every route may answer beside its own.
+struct Problems;
+
+impl IntoResponses for Problems {
+    fn responses() -> std::collections::BTreeMap<String, RefOr<Response>> {
+        [
+            ("400", "`invalid_request`: a parameter or the body is malformed"),
+            ("401", "`unauthenticated` or `reauthenticate`: sign in"),
+            ("403", "`not_permitted` or `account_not_active`"),
+            (
+                "404",
+                "`not_found`: it does not exist, or you may not see it; the answer is the same",
+            ),
+            ("413", "`too_large`"),
+            ("429", "`rate_limited`, with `Retry-After`"),
+            ("503", "`overloaded` or `timed_out`, with `Retry-After`"),
+        ]
+        .into_iter()
+        .map(|(status, description)| {
+            let content = utoipa::openapi::ContentBuilder::new()
+                .schema(Some(utoipa::openapi::Ref::from_schema_name("ProblemShape")))
+                .build();
+            let response = utoipa::openapi::ResponseBuilder::new()
+                .description(description)
+                .content("application/problem+json", content)
+                .build();
+            (status.to_owned(), RefOr::T(response))
+        })
+        .collect()
+    }
+}
+
+/// Every route under `/api/v1`, and the description of them all.
+fn json_api() -> (Router<App>, utoipa::openapi::OpenApi) {
+    let table = OpenApiRouter::<App>::new()
+        .routes(routes!(tokens::create, tokens::delete))
+        .routes(routes!(customers::list))
+        .routes(routes!(customers::look_up))
+        .routes(routes!(customers::show))
+        .routes(routes!(documents::history))
+        .routes(routes!(people::list))
+        .routes(routes!(people::set_state))
+        .routes(routes!(fleet::list))
+        .routes(routes!(fleet::revoke))
+        .routes(routes!(quarantine::list))
+        .routes(routes!(audit::list))
+        .routes(routes!(changes::list));
+    OpenApiRouter::with_openapi(Description::openapi())
+        .nest("/api/v1", table)
+        .split_for_parts()
+}
+
+/// The description of the API.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    json_api().1
+}
+
+pub(super) fn routes() -> Router<App> {
+    let (router, description) = json_api();
+    // Made once: it is the same for everybody.
+    let text = description.to_json().unwrap_or_default();
+    router.route(
+        "/api/v1/openapi.json",
+        get(move || {
+            let text = text.clone();
+            async move { ([(header::CONTENT_TYPE, "application/json")], text).into_response() }
+        }),
+    )
+}

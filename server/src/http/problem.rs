@@ -325,6 +325,19 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
             ),
             ("释放时间太近", "请等冷却期结束,或联系主管。"),
         ),
+        Code::RateLimited => (
+            StatusCode::TOO_MANY_REQUESTS,
+            ("Asked too often", "Wait as long as Retry-After says, then try again."),
+            ("请求过于频繁", "请按 Retry-After 指示的时间等待后再试。"),
+        ),
+        Code::CursorReset => (
+            StatusCode::CONFLICT,
+            (
+                "Cursor of an older log",
+                "Begin again without a cursor; the server was restored from a backup.",
+            ),
+            ("游标已失效", "请不带游标重新读取;服务器已从备份恢复。"),
+        ),
         Code::TooLarge => (
             StatusCode::PAYLOAD_TOO_LARGE,
             ("Too large", "Send less at once."),

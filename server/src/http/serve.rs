@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use super::{router, stall::StallLimit};
-use crate::{app::App, config::Limits};
+use crate::{app::App, config::Limits, live::Live};
 
 /// How long to wait after the system could not hand over a connection (too many files open, as a rule).
 const ACCEPT_FAILURE_PAUSE: Duration = Duration::from_millis(100);
@@ -42,6 +42,7 @@ pub struct Server {
     address: SocketAddr,
     router: Router,
     limits: Limits,
+    live: Live,
 }
 
 impl Server {
@@ -55,11 +56,13 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
         let limits = app.config.limits;
+        let live = app.live.clone();
         Ok(Self {
             listener,
             address,
             router: router(app),
             limits,
+            live,
         })
     }
 
@@ -97,6 +100,7 @@ impl Server {
             ));
         }
         drop(self.listener);
+        self.live.close();
         connections.close();
         if tokio::time::timeout(self.limits.shutdown_grace, connections.wait())
             .await

@@ -296,8 +296,7 @@ pub async fn customer_facts(tx: &mut Tx, org: OrgId, row: &CustomerRow) -> Resul
     })
 }
 
-/// The scopes that contain each of some customers now, its own and those of its documents, as far as `scopes` (a
-/// person's) names them.
+/// The scopes that contain each of some customers now, as far as `scopes` (a person's) names them.
 ///
 /// # Errors
 /// The database's.
@@ -311,28 +310,18 @@ pub async fn list_scopes_of(
         return Ok(Vec::new());
     }
     let rows: Vec<(Uuid, Vec<u8>)> = on!(tx, |connection| {
-        let mut query = QueryBuilder::new("");
-        for (index, table) in ["scope_member"].into_iter().enumerate() {
-            if index > 0 {
-                query.push(" UNION ");
-            }
-            query
-                .push("SELECT customer_id, scope FROM ")
-                .push(table)
-                .push(" WHERE org_id = ")
-                .push_bind(org.0);
-            query.push(" AND to_seq IS NULL AND customer_id IN (");
-            let mut ids = query.separated(", ");
-            for id in customers {
-                ids.push_bind(id.0);
-            }
-            query.push(") AND scope IN (");
-            let mut names = query.separated(", ");
-            for scope in scopes {
-                names.push_bind(scope.to_bytes().to_vec());
-            }
-            query.push(")");
+        let mut query = QueryBuilder::new("SELECT customer_id, scope FROM scope_member WHERE org_id = ");
+        query.push_bind(org.0).push(" AND to_seq IS NULL AND customer_id IN (");
+        let mut ids = query.separated(", ");
+        for id in customers {
+            ids.push_bind(id.0);
         }
+        query.push(") AND scope IN (");
+        let mut names = query.separated(", ");
+        for scope in scopes {
+            names.push_bind(scope.to_bytes().to_vec());
+        }
+        query.push(")");
         query.build_query_as().fetch_all(connection).await
     })?;
     let read = |(customer, scope): (Uuid, Vec<u8>)| Some((CustomerId(customer), Scope::from_bytes(&scope).ok()?));

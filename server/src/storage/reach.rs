@@ -63,7 +63,7 @@ impl Reach {
         }
     }
 
-    /// Adds a SELECT of the `customer_id` in reach: those in the scopes and those of single documents in them.
+    /// Adds a SELECT of the `customer_id` in reach: each once.
     pub(super) fn push_customers<DB>(&self, query: &mut QueryBuilder<DB>, org: OrgId)
     where
         DB: Database,
@@ -76,22 +76,15 @@ impl Reach {
                 .push_bind(org.0);
             return;
         };
-        for (index, table) in ["scope_member"].into_iter().enumerate() {
-            if index > 0 {
-                query.push(" UNION ");
-            }
-            query
-                .push("SELECT customer_id FROM ")
-                .push(table)
-                .push(" WHERE org_id = ")
-                .push_bind(org.0);
-            query.push(" AND to_seq IS NULL AND scope IN (");
-            // An empty list is no SQL; no scope has this value.
-            query.push_bind(Vec::<u8>::new());
-            for scope in scopes {
-                query.push(", ").push_bind(scope.clone());
-            }
-            query.push(")");
+        query
+            .push("SELECT DISTINCT customer_id FROM scope_member WHERE org_id = ")
+            .push_bind(org.0);
+        query.push(" AND to_seq IS NULL AND scope IN (");
+        // An empty list is no SQL; no scope has this value.
+        query.push_bind(Vec::<u8>::new());
+        for scope in scopes {
+            query.push(", ").push_bind(scope.clone());
         }
+        query.push(")");
     }
 }

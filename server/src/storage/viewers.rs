@@ -43,6 +43,35 @@ pub async fn find_viewer(tx: &mut Tx, org: OrgId, user: UserId) -> Result<Option
     }))
 }
 
+/// The same for some people; those who are missing or unknown to this version are left out.
+///
+/// # Errors
+/// The database's.
+pub async fn list_viewers(tx: &mut Tx, org: OrgId, users: &[UserId]) -> Result<Vec<(Viewer, i64)>, StorageError> {
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(Uuid, String, String, i64)> = on!(tx, |connection| {
+        let mut query = QueryBuilder::new("SELECT user_id, role, state, acl_version FROM user_account WHERE org_id = ");
+        query.push_bind(org.0).push(" AND user_id IN (");
+        let mut ids = query.separated(", ");
+        for user in users {
+            ids.push_bind(user.0);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(connection).await
+    })?;
+    let read = |(user, role, state, version): (Uuid, String, String, i64)| {
+        let viewer = Viewer {
+            user: UserId(user),
+            role: role.parse().ok()?,
+            state: state.parse().ok()?,
+        };
+        Some((viewer, version))
+    };
+    Ok(rows.into_iter().filter_map(read).collect())
+}
+
 /// The scopes a person has now.
 ///
 /// # Errors
@@ -59,20 +88,6 @@ pub async fn list_viewer_scopes(tx: &mut Tx, org: OrgId, user: UserId) -> Result
         ViewerScope::from_stored(Scope::from_bytes(&scope).ok()?, &relation).ok()
     };
     Ok(rows.into_iter().filter_map(read).collect())
-}
-
-/// An organisation's settings as JSON.
-///
-/// # Errors
-/// The database's.
-pub async fn find_settings(tx: &mut Tx, org: OrgId) -> Result<Option<String>, StorageError> {
-    let row: Option<(String,)> = on!(tx, |c| sqlx::query_as(
-        "SELECT settings FROM organisation WHERE org_id = $1"
-    )
-    .bind(org.0)
-    .fetch_optional(c)
-    .await)?;
-    Ok(row.map(|(settings,)| settings))
 }
 
 /// Logins and names of some people.

@@ -22,7 +22,7 @@ fn names(page: &Page) -> Vec<&str> {
 #[tokio::test]
 async fn pages_follow_name_and_id_and_show_each_visible_customer_once() {
     for app in testing::apps().await {
-        let company = Company::new(&app.app.database, &app.app.seam, "One").await;
+        let company = Company::new(&app.app, "One").await;
         let (east, west) = (company.team("East").await, company.team("West").await);
         let pool = company.pool("Open").await;
         let li = company.user("li", Role::Rep, Some(east), &[(pool, false)]).await;
@@ -70,7 +70,7 @@ async fn pages_follow_name_and_id_and_show_each_visible_customer_once() {
 #[tokio::test]
 async fn filters_narrow_and_relations_are_named_by_the_strongest() {
     for app in testing::apps().await {
-        let company = Company::new(&app.app.database, &app.app.seam, "One").await;
+        let company = Company::new(&app.app, "One").await;
         let east = company.team("East").await;
         let pool = company.pool("Open").await;
         let li = company.user("li", Role::Rep, Some(east), &[(pool, false)]).await;
@@ -193,7 +193,7 @@ async fn filters_narrow_and_relations_are_named_by_the_strongest() {
 #[tokio::test]
 async fn a_customer_of_somebody_else_is_as_unknown_as_none_at_all() {
     for app in testing::apps().await {
-        let company = Company::new(&app.app.database, &app.app.seam, "One").await;
+        let company = Company::new(&app.app, "One").await;
         let (east, west) = (company.team("East").await, company.team("West").await);
         let li = company.user("li", Role::Rep, Some(east), &[]).await;
         let zhao = company.user("zhao", Role::Rep, Some(west), &[]).await;

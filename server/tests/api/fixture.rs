@@ -2,17 +2,20 @@
 
 use serde_json::Value;
 use server::{
+    actions::{
+        organisation,
+        people::{self, NewPerson},
+    },
+    app::App,
+    auth::{SESSION_MS, SessionToken, to_base64url},
     seam::Seam,
-    storage::{Database, Tx},
+    storage::{Database, Tx, devices, sessions},
     testing::START,
 };
 use sync_core::{
-    document::Kind,
-    ids::{CustomerId, DocumentId, OrgId, PoolId, TeamId, UserId},
-    visibility::{
-        CustomerFacts, Memberships, Policy, Role, UserState, Viewer, customer_scopes, document_feeds, document_scopes,
-        feeds_of, viewer_scopes,
-    },
+    document::{BuiltChange, Document, Kind, edits_from_json},
+    ids::{ActorId, CustomerId, DeviceId, DocumentId, OrgId, PoolId, TeamId, UserId},
+    visibility::{CustomerFacts, Role, Scope, customer_scopes, document_feeds, document_scopes, feeds_of},
 };
 use uuid::Uuid;
 
@@ -29,110 +32,146 @@ macro_rules! execute {
 
 /// One organisation under construction.
 pub(crate) struct Company {
+    pub(crate) app: App,
     pub(crate) database: Database,
     pub(crate) seam: Seam,
     pub(crate) org: OrgId,
 }
 
 impl Company {
-    pub(crate) async fn new(database: &Database, seam: &Seam, name: &str) -> Self {
-        let org = OrgId(seam.uuid());
-        let mut tx = database.write().await.unwrap();
-        execute!(
-            &mut tx,
-            "INSERT INTO organisation (org_id, name, timezone, log_id, settings, directory_version, created_at) \
-             VALUES ($1, $2, 'Asia/Shanghai', $3, '{}', 1, $4)",
-            org.0,
-            name,
-            seam.uuid(),
-            START.0
-        );
-        execute!(
-            &mut tx,
-            "INSERT INTO log_head (org_id, head, audit_head) VALUES ($1, 0, 0)",
-            org.0
-        );
-        tx.commit().await.unwrap();
+    pub(crate) async fn new(app: &App, name: &str) -> Self {
+        let org = organisation::add_organisation(app, None, name, "Asia/Shanghai")
+            .await
+            .unwrap();
         Self {
-            database: database.clone(),
-            seam: seam.clone(),
+            app: app.clone(),
+            database: app.database.clone(),
+            seam: app.seam.clone(),
             org,
         }
     }
 
     pub(crate) async fn team(&self, name: &str) -> TeamId {
-        let team = TeamId(self.seam.uuid());
-        let mut tx = self.database.write().await.unwrap();
-        execute!(
-            &mut tx,
-            "INSERT INTO team (org_id, team_id, name, created_at) VALUES ($1, $2, $3, $4)",
-            self.org.0,
-            team.0,
-            name,
-            START.0
-        );
-        execute!(
-            &mut tx,
-            "INSERT INTO team_closure (org_id, ancestor_id, descendant_id, depth) VALUES ($1, $2, $2, 0)",
-            self.org.0,
-            team.0
-        );
-        tx.commit().await.unwrap();
-        team
+        organisation::add_team(&self.app, None, self.org, name, None)
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn pool(&self, name: &str) -> PoolId {
-        let pool = PoolId(self.seam.uuid());
-        let mut tx = self.database.write().await.unwrap();
-        execute!(
-            &mut tx,
-            "INSERT INTO pool (org_id, pool_id, name, created_at) VALUES ($1, $2, $3, $4)",
-            self.org.0,
-            pool.0,
-            name,
-            START.0
-        );
-        tx.commit().await.unwrap();
-        pool
+        organisation::add_pool(&self.app, None, self.org, name).await.unwrap()
     }
 
     pub(crate) async fn user(&self, login: &str, role: Role, team: Option<TeamId>, pools: &[(PoolId, bool)]) -> UserId {
-        let user = UserId(self.seam.uuid());
+        let person = NewPerson {
+            login: login.to_owned(),
+            name: format!("{login} (name)"),
+            email: None,
+            role,
+            team,
+            pools: pools.to_vec(),
+        };
+        people::add_person(&self.app, None, self.org, &person, None)
+            .await
+            .unwrap()
+    }
+
+    /// A session's token.
+    pub(crate) async fn token(&self, user: UserId) -> String {
+        let text = to_base64url(&self.seam.random::<32>());
+        let token = SessionToken::parse(&text).expect("the text of a token");
+        let mut tx = self.database.write().await.unwrap();
+        let expires_at = self.seam.now().plus_ms(SESSION_MS);
+        sessions::insert(&mut tx, self.org, user, token.sha256(), self.seam.now(), expires_at)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        text
+    }
+
+    /// An enrolled device.
+    pub(crate) async fn device(&self, user: UserId, name: &str) -> DeviceId {
+        let device = DeviceId(self.seam.uuid());
+        let mut tx = self.database.write().await.unwrap();
+        devices::insert(&mut tx, self.org, device, user, name, &[7; 32], self.seam.now())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        device
+    }
+
+    /// An order to drop a customer that the device has not confirmed.
+    pub(crate) async fn eviction(&self, device: DeviceId, customer: CustomerId) {
         let mut tx = self.database.write().await.unwrap();
         execute!(
             &mut tx,
-            "INSERT INTO user_account (org_id, user_id, login, name, role, team_id, state, acl_version, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, 'active', 1, $7)",
+            "INSERT INTO eviction (org_id, device_id, customer_id, lost_seq, ordered_at) VALUES ($1, $2, $3, 1, $4)",
             self.org.0,
-            user.0,
-            login,
-            format!("{login} (name)"),
-            role.name(),
-            team.map(|team| team.0),
+            device.0,
+            customer.0,
             START.0
         );
-        let places = Memberships {
-            team,
-            managed_teams: team.filter(|_| role == Role::Manager).into_iter().collect(),
-            pools: pools.to_vec(),
-        };
-        let viewer = Viewer {
-            user,
-            role,
-            state: UserState::Active,
-        };
-        for held in viewer_scopes(viewer, self.org, &places, &Policy::default()) {
+        tx.commit().await.unwrap();
+    }
+
+    /// A quarantined change that sets a field of a document.
+    pub(crate) async fn quarantined(&self, customer: CustomerId, kind: Kind, author: UserId, fields: Value) -> Uuid {
+        let (ticket, actor) = (self.seam.uuid(), ActorId(self.seam.random()));
+        let mut document = Document::new(kind);
+        let edits = edits_from_json(document.state(), fields.as_object().unwrap()).unwrap();
+        let built = document.edit(actor, START, &edits).unwrap().unwrap();
+        let mut tx = self.database.write().await.unwrap();
+        execute!(
+            &mut tx,
+            "INSERT INTO refusal (org_id, document_id, actor, seq, customer_id, kind, verdict, reason, ticket_id, \
+             body_sha256, body, author_id, device_time, received_at) \
+             VALUES ($1, $2, $3, 1, $4, $5, 'quarantined', 'claim_lost', $6, $7, $7, $8, $9, $9)",
+            self.org.0,
+            self.seam.uuid(),
+            actor.0.to_vec(),
+            customer.0,
+            i16::from(kind.number()),
+            ticket,
+            built.body,
+            author.0,
+            START.0
+        );
+        tx.commit().await.unwrap();
+        ticket
+    }
+
+    /// Writes the changes of a real document in place of the fixture's empty ones.
+    pub(crate) async fn rewrite_changes(&self, document: DocumentId, changes: &[(BuiltChange, UserId, DeviceId)]) {
+        let mut tx = self.database.write().await.unwrap();
+        execute!(
+            &mut tx,
+            "DELETE FROM change WHERE org_id = $1 AND document_id = $2",
+            self.org.0,
+            document.0
+        );
+        for (built, author, device) in changes {
+            let seq = self.next_seq(&mut tx).await;
             execute!(
                 &mut tx,
-                "INSERT INTO viewer_scope (org_id, user_id, scope, relation, from_seq) VALUES ($1, $2, $3, $4, 0)",
+                "INSERT INTO change (org_id, document_id, actor, seq, log_seq, customer_id, kind, hash, start_op, op_count, \
+                 dependencies, body, author_id, device_id, device_time, received_at, late) \
+                 SELECT org_id, document_id, $3, $4, $5, customer_id, kind, $6, $7, 1, $8, $9, $10, $11, $12, $13, late \
+                 FROM document WHERE org_id = $1 AND document_id = $2",
                 self.org.0,
-                user.0,
-                held.scope.to_bytes().to_vec(),
-                held.stored_relation()
+                document.0,
+                built.change.actor.0.to_vec(),
+                i64::try_from(built.change.seq).unwrap(),
+                seq,
+                built.hash.0.to_vec(),
+                i64::try_from(built.start_op).unwrap(),
+                Vec::<u8>::new(),
+                built.body.clone(),
+                author.0,
+                device.0,
+                built.change.time.0,
+                self.seam.now().0
             );
         }
         tx.commit().await.unwrap();
-        user
     }
 
     /// A customer with its card.
@@ -290,7 +329,7 @@ impl Company {
         }
     }
 
-    async fn scopes_of(&self, tx: &mut Tx, customer: CustomerId) -> Vec<sync_core::visibility::Scope> {
+    async fn scopes_of(&self, tx: &mut Tx, customer: CustomerId) -> Vec<Scope> {
         const SQL: &str = "SELECT scope FROM scope_member WHERE org_id = $1 AND customer_id = $2 AND to_seq IS NULL";
         let rows: Vec<(Vec<u8>,)> = match tx {
             Tx::Sqlite(tx) => {
@@ -309,9 +348,7 @@ impl Company {
             }
         }
         .unwrap();
-        rows.iter()
-            .map(|(scope,)| sync_core::visibility::Scope::from_bytes(scope).unwrap())
-            .collect()
+        rows.iter().map(|(scope,)| Scope::from_bytes(scope).unwrap()).collect()
     }
 
     async fn next_seq(&self, tx: &mut Tx) -> i64 {

@@ -35,7 +35,7 @@ async fn find(company: &Company, user: UserId, words: &str) -> Vec<CustomerId> {
 #[tokio::test]
 async fn two_chinese_characters_in_a_note_find_its_customer_and_an_edit_is_followed() {
     for app in testing::apps().await {
-        let company = Company::new(&app.app.database, &app.app.seam, "One").await;
+        let company = Company::new(&app.app, "One").await;
         let team = company.team("East").await;
         let li = company.user("li", Role::Rep, Some(team), &[]).await;
         let first = company.customer("上海宏伟", Some(li), None, Some(team)).await;
@@ -91,7 +91,7 @@ async fn two_chinese_characters_in_a_note_find_its_customer_and_an_edit_is_follo
 #[tokio::test]
 async fn t070_a_search_finds_nothing_in_documents_that_the_searcher_may_not_read() {
     for app in testing::apps().await {
-        let company = Company::new(&app.app.database, &app.app.seam, "One").await;
+        let company = Company::new(&app.app, "One").await;
         let team = company.team("East").await;
         let other = company.team("West").await;
         let li = company.user("li", Role::Rep, Some(team), &[]).await;
@@ -129,8 +129,8 @@ async fn t070_a_search_finds_nothing_in_documents_that_the_searcher_may_not_read
 #[tokio::test]
 async fn one_organisation_never_finds_the_customers_of_another() {
     for app in testing::apps().await {
-        let one = Company::new(&app.app.database, &app.app.seam, "One").await;
-        let two = Company::new(&app.app.database, &app.app.seam, "Two").await;
+        let one = Company::new(&app.app, "One").await;
+        let two = Company::new(&app.app, "Two").await;
         let first = one.user("first", Role::Admin, None, &[]).await;
         let second = two.user("second", Role::Admin, None, &[]).await;
         let mine = one.customer("同名公司", Some(first), None, None).await;
@@ -144,7 +144,7 @@ async fn one_organisation_never_finds_the_customers_of_another() {
 #[tokio::test]
 async fn only_the_holder_of_the_lease_indexes_and_another_takes_over_when_it_ends() {
     for app in testing::apps().await {
-        let company = Company::new(&app.app.database, &app.app.seam, "One").await;
+        let company = Company::new(&app.app, "One").await;
         let admin = company.user("admin", Role::Admin, None, &[]).await;
         let (first, second) = (company.seam.uuid(), company.seam.uuid());
         company.customer("一号公司", Some(admin), None, None).await;

@@ -16,6 +16,8 @@ const QUERY_CHARS_MAX: usize = 100;
 const QUERY_RUNS_MAX: usize = 10;
 /// Depth to which fields are read for text: `custom` and `comments` lie two deep.
 const DEPTH_MAX: usize = 4;
+/// Digits from which on grouped digits are read as one number.
+const NUMBER_DIGITS_MIN: usize = 7;
 /// Fields that hold no words: hashes, codes, dates, names of systems.
 const NOT_SEARCHED: [&str; 9] = [
     "photos",
@@ -117,6 +119,7 @@ fn collect(value: &Value, depth: usize, text: &mut String) {
         Value::String(words) => {
             text.push_str(words);
             text.push('\n');
+            push_digits(words, text);
         }
         Value::Array(items) if depth > 0 => {
             for item in items {
@@ -131,6 +134,18 @@ fn collect(value: &Value, depth: usize, text: &mut String) {
             }
         }
         _ => {}
+    }
+}
+
+/// A number written in groups (138 0000 1111) is also found by its digits in one.
+fn push_digits(words: &str, text: &mut String) {
+    let is_number = words
+        .chars()
+        .all(|character| character.is_ascii_digit() || " -+().".contains(character));
+    let digits = words.chars().filter(char::is_ascii_digit);
+    if is_number && digits.clone().count() < words.len() && digits.clone().count() >= NUMBER_DIGITS_MIN {
+        text.extend(digits);
+        text.push('\n');
     }
 }
 
@@ -249,5 +264,7 @@ mod tests {
             "comments": {"1": {"text": "好"}}, "tags": ["VIP", "华东"]
         });
         assert_eq!(searchable_text(&fields), "谈价格\n好\nVIP\n华东\n");
+        let phones = json!({ "phones": { "office": "+86 138-0000-1111", "ext": "12 34" } });
+        assert_eq!(searchable_text(&phones), "+86 138-0000-1111\n8613800001111\n12 34\n");
     }
 }

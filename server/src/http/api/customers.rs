@@ -1,0 +1,180 @@
+//! `/customers`: lists, one with everything, looking one up before creating it.
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use sync_core::{
+    ids::{CustomerId, PoolId, TeamId, UserId},
+    visibility::Relation,
+};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::{
+    Problems,
+    input::{self, Id, Params},
+    shapes::{self, CustomerItem, Person},
+};
+use crate::{
+    actions::{self, ActionError, customers::Wanted},
+    app::App,
+    http::{Problem, extract::SignedIn},
+    storage::customers::{CustomerFilter, CustomerPlace},
+};
+
+/// Which customers a list shows.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::http) struct ListParams {
+    /// Only those of this owner
+    owner: Option<Uuid>,
+    /// Only those of this team
+    team: Option<Uuid>,
+    /// Only those in this pool
+    pool: Option<Uuid>,
+    /// Only those in this stage
+    #[serde(deserialize_with = "input::text")]
+    stage: Option<String>,
+    /// Only those of this tier
+    #[serde(deserialize_with = "input::text")]
+    tier: Option<String>,
+    /// Only those of this region
+    #[serde(deserialize_with = "input::text")]
+    region: Option<String>,
+    /// Only those of this industry
+    #[serde(deserialize_with = "input::text")]
+    industry: Option<String>,
+    /// Only those to which you are this: owner, collaborator, responsible, manager, pool, …
+    #[serde(deserialize_with = "input::text")]
+    relation: Option<String>,
+    /// Only those in whose name or documents (as far as you may read them) all these words are; parts of words count
+    #[serde(deserialize_with = "input::text")]
+    q: Option<String>,
+    /// The `next` of the page before
+    after: Option<String>,
+    /// Items of a page, 1 to 200; 50 if not said
+    limit: Option<u32>,
+}
+
+/// A page of customers, by name.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct CustomerPage {
+    items: Vec<CustomerItem>,
+    /// Where the list goes on; null at its end.
+    next: Option<String>,
+}
+
+/// List or search the customers you may see
+#[utoipa::path(get, path = "/customers", tag = "customers", params(ListParams),
+    responses((status = 200, body = CustomerPage), Problems))]
+pub(in crate::http) async fn list(
+    State(app): State<App>,
+    SignedIn(person): SignedIn,
+    Params(params): Params<ListParams>,
+) -> Result<Json<CustomerPage>, Problem> {
+    if let Some(relation) = &params.relation
+        && !Relation::ALL.iter().any(|known| known.name() == relation)
+    {
+        return Err(ActionError::invalid("relation: there is no such relation to a customer").into());
+    }
+    let wanted = Wanted {
+        limit: input::page_limit(params.limit)?,
+        after: params.after.as_deref().map(read_place).transpose()?,
+        filter: CustomerFilter {
+            owner: params.owner.map(UserId),
+            team: params.team.map(TeamId),
+            pool: params.pool.map(PoolId),
+            stage: params.stage,
+            tier: params.tier,
+            region: params.region,
+            industry: params.industry,
+            ..CustomerFilter::default()
+        },
+        relation: params.relation,
+        words: params.q,
+    };
+    let page = actions::customers::list(&app.database, person.org, person.user, wanted).await?;
+    let people = page.people;
+    Ok(Json(CustomerPage {
+        items: page
+            .items
+            .into_iter()
+            .map(|item| CustomerItem::of(item, &people))
+            .collect(),
+        next: page.next.as_ref().map(write_place),
+    }))
+}
+
+fn write_place(place: &CustomerPlace) -> String {
+    input::write_cursor(&[place.id.as_bytes(), place.name.as_bytes()])
+}
+
+fn read_place(cursor: &str) -> Result<CustomerPlace, ActionError> {
+    let bytes = input::read_cursor(cursor)?;
+    let (id, name) = bytes.split_first_chunk::<16>().ok_or_else(input::bad_cursor)?;
+    let name = String::from_utf8(name.to_vec())
+        .ok()
+        .filter(|name| !name.contains('\0'));
+    Ok(CustomerPlace {
+        id: CustomerId::from_bytes(*id),
+        name: name.ok_or_else(input::bad_cursor)?,
+    })
+}
+
+/// Show a customer with everything of it that you may read
+#[utoipa::path(get, path = "/customers/{id}", tag = "customers",
+    params(("id" = Uuid, Path, description = "The customer")),
+    responses((status = 200, body = shapes::Customer), Problems))]
+pub(in crate::http) async fn show(
+    State(app): State<App>,
+    SignedIn(person): SignedIn,
+    Id(id): Id,
+) -> Result<Json<shapes::Customer>, Problem> {
+    let shown = actions::customers::show(&app.database, person.org, person.user, CustomerId(id)).await?;
+    Ok(Json(shapes::Customer::of(shown)))
+}
+
+/// What to look up.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct LookUpParams {
+    /// The whole name, phone number or tax number
+    #[serde(deserialize_with = "input::text")]
+    q: Option<String>,
+}
+
+/// Whether a customer exists.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct LookUpAnswer {
+    exists: bool,
+    /// At most ten.
+    matches: Vec<LookUpMatch>,
+}
+
+/// Who has a customer that was found: all that is said of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct LookUpMatch {
+    owner: Option<Person>,
+    pool: Option<Uuid>,
+}
+
+/// Look a customer up before creating it: whether it exists and who has it. Audited, and limited to 30 a minute
+#[utoipa::path(get, path = "/customers/lookup", tag = "customers", params(LookUpParams),
+    responses((status = 200, body = LookUpAnswer), Problems))]
+pub(in crate::http) async fn look_up(
+    State(app): State<App>,
+    SignedIn(person): SignedIn,
+    Params(params): Params<LookUpParams>,
+) -> Result<Json<LookUpAnswer>, Problem> {
+    let words = params.q.unwrap_or_default();
+    let found = actions::lookup::look_up(&app, person.org, person.user, &words).await?;
+    let matches = found.matches.iter().map(|found_one| LookUpMatch {
+        owner: found_one.owner.map(|owner| Person::of(&found.people, owner)),
+        pool: found_one.pool.map(|pool| pool.0),
+    });
+    Ok(Json(LookUpAnswer {
+        exists: !found.matches.is_empty(),
+        matches: matches.collect(),
+    }))
+}

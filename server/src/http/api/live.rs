@@ -1,0 +1,90 @@
+//! `GET /v1/live`: a stream of pokes (server-sent events) for phones and for pages.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    Router,
+    extract::{FromRequestParts, State},
+    http::{HeaderValue, header, request::Parts},
+    response::{
+        IntoResponse, Response, Sse,
+        sse::{Event, KeepAlive},
+    },
+    routing::get,
+};
+use futures::stream;
+use sync_core::{
+    ids::{OrgId, UserId},
+    time::Timestamp,
+};
+
+use crate::{
+    actions::Code,
+    app::App,
+    auth,
+    http::{
+        Problem,
+        extract::{Device, SignedIn},
+    },
+};
+
+/// Nothing may pass between for longer, or gateways close the connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(25);
+
+pub(in crate::http) fn routes() -> Router<App> {
+    Router::new().route("/v1/live", get(live))
+}
+
+/// Whoever listens: a device or a person with a session.
+struct Listener {
+    org: OrgId,
+    user: UserId,
+    expires_at: Timestamp,
+}
+
+impl FromRequestParts<App> for Listener {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        // A device's token has three parts, a session's is one.
+        let header = parts.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        if !header.is_some_and(|value| value.contains(&b'.')) {
+            let SignedIn(person) = SignedIn::from_request_parts(parts, app).await?;
+            return Ok(Self {
+                org: person.org,
+                user: person.user,
+                expires_at: person.expires_at,
+            });
+        }
+        let Device(token) = Device::from_request_parts(parts, app).await?;
+        let mut tx = app.database.read().await?;
+        let access = auth::check_device(&mut tx, &token).await?;
+        if access.drain {
+            return Err(Code::AccountNotActive.into());
+        }
+        Ok(Self {
+            org: token.org,
+            user: token.user,
+            expires_at: token.expires_at,
+        })
+    }
+}
+
+/// Pokes until the token ends.
+async fn live(State(app): State<App>, listener: Listener) -> Result<Response, Problem> {
+    let left_ms = listener.expires_at.since_ms(app.seam.now());
+    let until = tokio::time::Instant::now() + Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+    let subscription = app.live.subscribe(&app.database, listener.org, listener.user).await?;
+    let pokes = stream::unfold(subscription, move |mut subscription| async move {
+        tokio::select! {
+            poked = subscription.poked() => {
+                poked?;
+                // Browsers drop an event without data; this is none that says anything.
+                Some((Ok::<_, Infallible>(Event::default().event("poke").data("{}")), subscription))
+            }
+            () = tokio::time::sleep_until(until) => None,
+        }
+    });
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("");
+    Ok(Sse::new(pokes).keep_alive(keep_alive).into_response())
+}

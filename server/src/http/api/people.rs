@@ -1,0 +1,122 @@
+//! `/users`: the people of the organisation.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use sync_core::{ids::UserId, visibility::UnknownUserState};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::{
+    Problems,
+    input::{self, Id, Params},
+};
+use crate::{
+    actions::{self, ActionError},
+    app::App,
+    http::{
+        Problem,
+        extract::{Body, SignedIn},
+    },
+    storage::people::Account,
+};
+
+/// A page of people.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::http) struct ListParams {
+    /// The `next` of the page before
+    after: Option<String>,
+    /// Items of a page, 1 to 200; 50 if not said
+    limit: Option<u32>,
+}
+
+/// A page of people, by login.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct PeoplePage {
+    items: Vec<UserItem>,
+    /// Where the list goes on; null at its end.
+    next: Option<String>,
+}
+
+/// A person of the organisation.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct UserItem {
+    id: Uuid,
+    login: String,
+    name: String,
+    /// rep, manager, back_office, service, admin or auditor.
+    role: &'static str,
+    team: Option<Uuid>,
+    /// active, offboarding or disabled.
+    state: &'static str,
+}
+
+impl UserItem {
+    pub(in crate::http) fn of(account: Account) -> Self {
+        Self {
+            id: account.user.0,
+            role: account.role.name(),
+            team: account.team.map(|team| team.0),
+            state: account.state.name(),
+            login: account.login,
+            name: account.name,
+        }
+    }
+}
+
+/// List the people of the organisation
+#[utoipa::path(get, path = "/users", tag = "users", params(ListParams),
+    responses((status = 200, body = PeoplePage), Problems))]
+pub(in crate::http) async fn list(
+    State(app): State<App>,
+    SignedIn(person): SignedIn,
+    Params(params): Params<ListParams>,
+) -> Result<Json<PeoplePage>, Problem> {
+    let limit = usize::try_from(input::page_limit(params.limit)?).unwrap_or(usize::MAX);
+    let after = params.after.as_deref().map(input::read_cursor).transpose()?;
+    let mut people = actions::fleet::list_people(&app.database, person.org, person.user).await?;
+    // Sorted here: databases differ in the order of letters, and the cursor must not.
+    people.sort_by(|one, other| one.login.cmp(&other.login));
+    people.retain(|account| {
+        after
+            .as_ref()
+            .is_none_or(|after| account.login.as_bytes() > after.as_slice())
+    });
+    let more = people.len() > limit;
+    people.truncate(limit);
+    let next = people
+        .last()
+        .filter(|_| more)
+        .map(|last| input::write_cursor(&[last.login.as_bytes()]));
+    Ok(Json(PeoplePage {
+        items: people.into_iter().map(UserItem::of).collect(),
+        next,
+    }))
+}
+
+/// Whether a person works here.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct StateBody {
+    /// active, offboarding or disabled.
+    state: String,
+}
+
+/// Set whether a person works here. Who does not is signed out at once; his phone may hand in what it holds
+#[utoipa::path(put, path = "/users/{id}/state", tag = "users",
+    params(("id" = Uuid, Path, description = "The person")), request_body = StateBody,
+    responses((status = 204, description = "He is in this state, now or before"), Problems))]
+pub(in crate::http) async fn set_state(
+    State(app): State<App>,
+    SignedIn(person): SignedIn,
+    Id(id): Id,
+    Body(body): Body<StateBody>,
+) -> Result<StatusCode, Problem> {
+    let state = body
+        .state
+        .parse()
+        .map_err(|unknown: UnknownUserState| ActionError::invalid(format!("state: {unknown}")))?;
+    actions::fleet::set_state(&app, person.org, person.user, UserId(id), state).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
