@@ -10,3 +10,5 @@ mod http;
 mod live;
 #[path = "api/search.rs"]
 mod search;
+#[path = "api/writing.rs"]
+mod writing;

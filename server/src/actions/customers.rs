@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use sync_core::{
-    ids::{CustomerId, OrgId, UserId},
+    ids::{CustomerId, DocumentId, OrgId, UserId},
     projection::{Conflict, Query, searchable_text},
     visibility::{ClassRights, RelationSet},
 };
 
-use super::{ActionError, Code, reader::Reader};
+use super::{ActionError, Code, history::find_readable, reader::Reader};
 use crate::storage::{
     Database, Tx,
     customers::{self, CustomerFilter, CustomerPlace, CustomerRow, DocumentRow},
@@ -240,6 +240,37 @@ pub async fn show(database: &Database, org: OrgId, user: UserId, customer: Custo
         documents,
         people,
     })
+}
+
+/// Shows one document.
+///
+/// # Errors
+/// `not_found` alike for one that does not exist and one that the reader may not read; `account_not_active`; or the
+/// database's.
+pub async fn show_document(
+    database: &Database,
+    org: OrgId,
+    user: UserId,
+    document: DocumentId,
+) -> Result<(ShownDocument, BTreeMap<UserId, Named>), ActionError> {
+    let mut tx = database.read().await?;
+    let reader = Reader::load(&mut tx, org, user).await?;
+    let document = ShownDocument::of(find_readable(&mut tx, &reader, document).await?);
+    let people = named(&mut tx, org, document.people()).await?;
+    Ok((document, people))
+}
+
+/// How some people are called, in a transaction of its own.
+///
+/// # Errors
+/// The database's.
+pub async fn name_people(
+    database: &Database,
+    org: OrgId,
+    users: impl IntoIterator<Item = UserId>,
+) -> Result<BTreeMap<UserId, Named>, ActionError> {
+    let mut tx = database.read().await?;
+    named(&mut tx, org, users).await
 }
 
 /// How some people are called.

@@ -95,6 +95,18 @@ pub async fn create_document(
     kind: Kind,
     fields: &Map<String, Json>,
 ) -> Result<DocumentId, ActionError> {
+    add_document(app, asker, customer, kind, fields, false).await
+}
+
+// Whoever creates a customer writes its first card, also into a pool, whose members only read cards.
+async fn add_document(
+    app: &App,
+    asker: Asker,
+    customer: CustomerId,
+    kind: Kind,
+    fields: &Map<String, Json>,
+    is_creating: bool,
+) -> Result<DocumentId, ActionError> {
     let made = DocumentId(app.seam.uuid());
     for _ in 0..TRIES_MAX {
         let mut tx = app.database.read().await?;
@@ -111,7 +123,8 @@ pub async fn create_document(
             return Err(ActionError::refused(Code::NotFound));
         }
         let general = bench.standing.rights_at(&place.memberships, bench.head).of(kind);
-        if !(general.may_write() || general.may_create() && !kind.is_single()) {
+        let is_first_card = is_creating && loaded.is_none();
+        if !(general.may_write() || general.may_create() && !kind.is_single() || is_first_card) {
             return Err(ActionError::refused(Code::NotPermitted));
         }
         let empty = Document::new(kind);
@@ -148,7 +161,7 @@ pub async fn create_customer(
     }
     let customer = CustomerId(app.seam.uuid());
     ask(app, asker, customer, None, IntentAction::Create { pool }).await?;
-    create_document(app, asker, customer, Kind::Card, card).await?;
+    add_document(app, asker, customer, Kind::Card, card, true).await?;
     Ok(customer)
 }
 

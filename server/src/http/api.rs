@@ -10,6 +10,7 @@ mod documents;
 mod fleet;
 mod input;
 pub(super) mod live;
+mod ownership;
 mod people;
 mod quarantine;
 mod shapes;
@@ -89,15 +90,26 @@ impl IntoResponses for Problems {
 fn json_api() -> (Router<App>, utoipa::openapi::OpenApi) {
     let table = OpenApiRouter::<App>::new()
         .routes(routes!(tokens::create, tokens::delete))
-        .routes(routes!(customers::list))
+        .routes(routes!(customers::list, customers::create))
         .routes(routes!(customers::look_up))
         .routes(routes!(customers::show))
+        .routes(routes!(ownership::assign))
+        .routes(routes!(ownership::claim))
+        .routes(routes!(ownership::release))
+        .routes(routes!(documents::create_visit))
+        .routes(routes!(documents::create_contact))
+        .routes(routes!(documents::create_follow_up))
+        .routes(routes!(documents::create_opportunity))
+        .routes(routes!(documents::create_ticket))
+        .routes(routes!(documents::edit_single))
+        .routes(routes!(documents::show, documents::edit))
         .routes(routes!(documents::history))
         .routes(routes!(people::list))
         .routes(routes!(people::set_state))
         .routes(routes!(fleet::list))
         .routes(routes!(fleet::revoke))
         .routes(routes!(quarantine::list))
+        .routes(routes!(quarantine::decide))
         .routes(routes!(audit::list))
         .routes(routes!(changes::list));
     OpenApiRouter::with_openapi(Description::openapi())

@@ -124,7 +124,7 @@ impl Company {
             &mut tx,
             "INSERT INTO refusal (org_id, document_id, actor, seq, customer_id, kind, verdict, reason, ticket_id, \
              body_sha256, body, author_id, device_time, received_at) \
-             VALUES ($1, $2, $3, 1, $4, $5, 'quarantined', 'claim_lost', $6, $7, $7, $8, $9, $9)",
+             VALUES ($1, $2, $3, 1, $4, $5, 'quarantined', 'claim_lost', $6, $10, $7, $8, $9, $9)",
             self.org.0,
             self.seam.uuid(),
             actor.0.to_vec(),
@@ -133,7 +133,8 @@ impl Company {
             ticket,
             built.body,
             author.0,
-            START.0
+            START.0,
+            vec![7_u8; 32]
         );
         tx.commit().await.unwrap();
         ticket

@@ -1,7 +1,8 @@
 //! `/customers`: lists, one with everything, looking one up before creating it.
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sync_core::{
     ids::{CustomerId, PoolId, TeamId, UserId},
     visibility::Relation,
@@ -11,13 +12,18 @@ use uuid::Uuid;
 
 use super::{
     Problems,
+    documents::Created,
     input::{self, Id, Params},
+    ownership::asker,
     shapes::{self, CustomerItem, Person},
 };
 use crate::{
     actions::{self, ActionError, customers::Wanted},
     app::App,
-    http::{Problem, extract::SignedIn},
+    http::{
+        Problem,
+        extract::{Body, SignedIn},
+    },
     storage::customers::{CustomerFilter, CustomerPlace},
 };
 
@@ -132,6 +138,37 @@ pub(in crate::http) async fn show(
 ) -> Result<Json<shapes::Customer>, Problem> {
     let shown = actions::customers::show(&app.database, person.org, person.user, CustomerId(id)).await?;
     Ok(Json(shapes::Customer::of(shown)))
+}
+
+/// A new customer: the fields of its card, and the pool it goes into.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(in crate::http) struct NewCustomerBody {
+    #[schema(value_type = Object)]
+    #[expect(dead_code, reason = "describes a body that is read as an object")]
+    fields: Map<String, Value>,
+    /// Null or absent: it is yours.
+    #[expect(dead_code, reason = "describes a body that is read as an object")]
+    pool: Option<Uuid>,
+}
+
+/// Create a customer, yours or a pool's
+#[utoipa::path(post, path = "/customers", tag = "customers", request_body = NewCustomerBody,
+    responses((status = 201, body = Created), (status = 422, description = "`schema`, with the field"), Problems))]
+pub(in crate::http) async fn create(
+    State(app): State<App>,
+    SignedIn(person): SignedIn,
+    Body(body): Body<Map<String, Value>>,
+) -> Result<(StatusCode, Json<Created>), Problem> {
+    let (fields, beside) = input::split_fields(body, &["pool"])?;
+    let pool = match beside.get("pool") {
+        None | Some(Value::Null) => None,
+        Some(pool) => {
+            let pool = pool.as_str().and_then(|text| text.parse().ok());
+            Some(pool.ok_or_else(|| ActionError::invalid("pool: send the id of a pool, or null"))?)
+        }
+    };
+    let made = actions::edit::create_customer(&app, asker(&person), pool, &fields).await?;
+    Ok(Created::answer(made.0))
 }
 
 /// What to look up.

@@ -1,22 +1,189 @@
-//! Documents of a customer: their history, and writing them.
+//! Documents of a customer: writing them, showing one, the history of its fields.
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use sync_core::ids::{DeviceId, DocumentId, UserId};
+use serde_json::{Map, Value};
+use sync_core::{
+    document::Kind,
+    ids::{CustomerId, DeviceId, DocumentId, UserId},
+};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{
     Problems,
     input::{self, Id, Params},
-    shapes::Person,
+    ownership::asker,
+    shapes::{Document, Person},
 };
 use crate::{
-    actions::{self, ActionError},
+    actions::{self, ActionError, Code},
     app::App,
-    http::{Problem, extract::SignedIn},
+    auth,
+    http::{
+        Problem,
+        extract::{Body, SignedIn},
+    },
 };
+
+/// Fields and their values, inside `fields` or by themselves. `null` empties a field; tags are an array, or
+/// `{"add": […], "remove": […]}`; other maps are objects of entries.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(in crate::http) struct FieldsBody {
+    #[schema(value_type = Object)]
+    #[expect(dead_code, reason = "describes a body that is read as an object")]
+    fields: Map<String, Value>,
+}
+
+/// What was made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct Created {
+    id: Uuid,
+}
+
+impl Created {
+    pub(in crate::http) fn answer(id: Uuid) -> (StatusCode, Json<Self>) {
+        (StatusCode::CREATED, Json(Self { id }))
+    }
+}
+
+/// Add a visit to a customer
+#[utoipa::path(post, path = "/customers/{id}/visits", tag = "documents",
+    params(("id" = Uuid, Path, description = "The customer")), request_body = FieldsBody,
+    responses((status = 201, body = Created), (status = 422, description = "`schema`, with the field"), Problems))]
+pub(in crate::http) async fn create_visit(
+    State(app): State<App>,
+    SignedIn(person): SignedIn,
+    Id(id): Id,
+    Body(body): Body<Map<String, Value>>,
+) -> Result<(StatusCode, Json<Created>), Problem> {
+    create(&app, &person, id, Kind::Visit, body).await
+}
+
+/// Add a contact to a customer
+#[utoipa::path(post, path = "/customers/{id}/contacts", tag = "documents",
+    params(("id" = Uuid, Path, description = "The customer")), request_body = FieldsBody,
+    responses((status = 201, body = Created), (status = 422, description = "`schema`, with the field"), Problems))]
+pub(in crate::http) async fn create_contact(
+    State(app): State<App>,
+    SignedIn(person): SignedIn,
+    Id(id): Id,
+    Body(body): Body<Map<String, Value>>,
+) -> Result<(StatusCode, Json<Created>), Problem> {
+    create(&app, &person, id, Kind::Contact, body).await
+}
+
+/// Add a follow-up to a customer
+#[utoipa::path(post, path = "/customers/{id}/follow-ups", tag = "documents",
+    params(("id" = Uuid, Path, description = "The customer")), request_body = FieldsBody,
+    responses((status = 201, body = Created), (status = 422, description = "`schema`, with the field"), Problems))]
+pub(in crate::http) async fn create_follow_up(
+    State(app): State<App>,
+    SignedIn(person): SignedIn,
+    Id(id): Id,
+    Body(body): Body<Map<String, Value>>,
+) -> Result<(StatusCode, Json<Created>), Problem> {
+    create(&app, &person, id, Kind::FollowUp, body).await
+}
+
+/// Add an opportunity to a customer
+#[utoipa::path(post, path = "/customers/{id}/opportunities", tag = "documents",
+    params(("id" = Uuid, Path, description = "The customer")), request_body = FieldsBody,
+    responses((status = 201, body = Created), (status = 422, description = "`schema`, with the field"), Problems))]
+pub(in crate::http) async fn create_opportunity(
+    State(app): State<App>,
+    SignedIn(person): SignedIn,
+    Id(id): Id,
+    Body(body): Body<Map<String, Value>>,
+) -> Result<(StatusCode, Json<Created>), Problem> {
+    create(&app, &person, id, Kind::Opportunity, body).await
+}
+
+/// Add a ticket to a customer
+#[utoipa::path(post, path = "/customers/{id}/tickets", tag = "documents",
+    params(("id" = Uuid, Path, description = "The customer")), request_body = FieldsBody,
+    responses((status = 201, body = Created), (status = 422, description = "`schema`, with the field"), Problems))]
+pub(in crate::http) async fn create_ticket(
+    State(app): State<App>,
+    SignedIn(person): SignedIn,
+    Id(id): Id,
+    Body(body): Body<Map<String, Value>>,
+) -> Result<(StatusCode, Json<Created>), Problem> {
+    create(&app, &person, id, Kind::Ticket, body).await
+}
+
+async fn create(
+    app: &App,
+    person: &auth::Person,
+    customer: Uuid,
+    kind: Kind,
+    body: Map<String, Value>,
+) -> Result<(StatusCode, Json<Created>), Problem> {
+    let (fields, _) = input::split_fields(body, &[])?;
+    let made = actions::edit::create_document(app, asker(person), CustomerId(customer), kind, &fields).await?;
+    Ok(Created::answer(made.0))
+}
+
+/// Change fields of the card, the dossier or the internal document of a customer, which may not have one yet
+#[utoipa::path(patch, path = "/customers/{id}/{kind}", tag = "documents",
+    params(("id" = Uuid, Path, description = "The customer"),
+        ("kind" = String, Path, description = "card, dossier or internal")),
+    request_body = FieldsBody,
+    responses((status = 200, body = Document), (status = 422, description = "`schema`, with the field"), Problems))]
+pub(in crate::http) async fn edit_single(
+    State(app): State<App>,
+    SignedIn(person): SignedIn,
+    Path((id, kind)): Path<(String, String)>,
+    Body(body): Body<Map<String, Value>>,
+) -> Result<Json<Document>, Problem> {
+    let id = Uuid::parse_str(&id).map_err(|_| Code::NotFound)?;
+    let kind = kind
+        .parse()
+        .ok()
+        .filter(|kind: &Kind| kind.is_single())
+        .ok_or(Code::NotFound)?;
+    let (fields, _) = input::split_fields(body, &[])?;
+    let document = actions::edit::create_document(&app, asker(&person), CustomerId(id), kind, &fields).await?;
+    shown(&app, &person, document).await
+}
+
+/// Change fields of a document
+#[utoipa::path(patch, path = "/documents/{id}", tag = "documents",
+    params(("id" = Uuid, Path, description = "The document")), request_body = FieldsBody,
+    responses((status = 200, body = Document), (status = 422, description = "`schema`, with the field; `evidence_fixed`"), Problems))]
+pub(in crate::http) async fn edit(
+    State(app): State<App>,
+    SignedIn(person): SignedIn,
+    Id(id): Id,
+    Body(body): Body<Map<String, Value>>,
+) -> Result<Json<Document>, Problem> {
+    let (fields, _) = input::split_fields(body, &[])?;
+    let document = DocumentId(id);
+    actions::edit::edit_document(&app, asker(&person), document, &fields).await?;
+    shown(&app, &person, document).await
+}
+
+/// Show a document
+#[utoipa::path(get, path = "/documents/{id}", tag = "documents",
+    params(("id" = Uuid, Path, description = "The document")),
+    responses((status = 200, body = Document), Problems))]
+pub(in crate::http) async fn show(
+    State(app): State<App>,
+    SignedIn(person): SignedIn,
+    Id(id): Id,
+) -> Result<Json<Document>, Problem> {
+    shown(&app, &person, DocumentId(id)).await
+}
+
+async fn shown(app: &App, person: &auth::Person, document: DocumentId) -> Result<Json<Document>, Problem> {
+    let (document, people) =
+        actions::customers::show_document(&app.database, person.org, person.user, document).await?;
+    Ok(Json(Document::of(document, &people)))
+}
 
 /// Which field's history.
 #[derive(Debug, Deserialize, IntoParams)]

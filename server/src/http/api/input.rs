@@ -5,6 +5,7 @@ use axum::{
     http::request::Parts,
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
@@ -16,6 +17,8 @@ use crate::{
 const TEXT_CHARS_MAX: usize = 200;
 /// Hexadecimal digits of a cursor: the longest name a customer may have and an id.
 const CURSOR_DIGITS_MAX: usize = 4_096;
+/// Characters of a reason: what a document's paragraph holds.
+const REASON_CHARS_MAX: usize = 500;
 /// Items of a page if nobody says.
 pub(in crate::http) const PAGE_DEFAULT: u32 = 50;
 /// Items of a page at most.
@@ -94,4 +97,39 @@ pub(in crate::http) fn read_cursor(text: &str) -> Result<Vec<u8>, ActionError> {
 /// The answer to a cursor that this server did not make.
 pub(in crate::http) fn bad_cursor() -> ActionError {
     ActionError::invalid("after: send the `next` of the page before, unchanged; or leave it out to begin anew")
+}
+
+/// A reason for a decision.
+pub(in crate::http) fn reason(text: String) -> Result<String, ActionError> {
+    if text.chars().count() > REASON_CHARS_MAX || text.contains('\0') {
+        return Err(ActionError::invalid(format!(
+            "reason: at most {REASON_CHARS_MAX} characters"
+        )));
+    }
+    Ok(text)
+}
+
+type Object = Map<String, Value>;
+
+/// The fields of a document to be written: `{"fields": {…}}`, or the fields themselves.
+///
+/// `beside` names what else the body may hold; that is given back apart.
+pub(in crate::http) fn split_fields(
+    mut body: Map<String, Value>,
+    beside: &[&str],
+) -> Result<(Object, Object), ActionError> {
+    let mut others = Map::new();
+    for name in beside {
+        if let Some(value) = body.remove(*name) {
+            others.insert((*name).to_owned(), value);
+        }
+    }
+    match body.remove("fields") {
+        Some(Value::Object(fields)) => match body.keys().next() {
+            Some(stray) => Err(ActionError::invalid(format!("{stray}: fields go inside \"fields\""))),
+            None => Ok((fields, others)),
+        },
+        Some(_) => Err(ActionError::invalid("fields: send an object of fields and values")),
+        None => Ok((body, others)),
+    }
 }

@@ -9,13 +9,17 @@ use uuid::Uuid;
 
 use super::{
     Problems,
-    input::{self, Params},
+    input::{self, Id, Params},
+    ownership::asker,
     shapes::Person,
 };
 use crate::{
-    actions::{self, ActionError, quarantined::Ticket},
+    actions::{self, ActionError, quarantine::Decision, quarantined::Ticket},
     app::App,
-    http::{Problem, extract::SignedIn},
+    http::{
+        Problem,
+        extract::{Body, SignedIn},
+    },
 };
 
 /// A page of what waits.
@@ -118,4 +122,51 @@ fn read_place(cursor: &str) -> Result<(i64, Uuid), ActionError> {
         i64::from_be_bytes(*at),
         Uuid::from_slice(ticket).map_err(|_| input::bad_cursor())?,
     ))
+}
+
+/// What becomes of a chain.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct DecisionBody {
+    decision: DecisionWord,
+    /// Why.
+    #[serde(default)]
+    reason: String,
+}
+
+/// One of two.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::http) enum DecisionWord {
+    /// It goes into the record, under its author's name and marked late.
+    Accept,
+    /// It stays out.
+    Refuse,
+}
+
+/// What was decided.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct DecisionAnswer {
+    /// How many changes.
+    changes: u64,
+}
+
+/// Decide a chain of quarantined changes, once
+#[utoipa::path(post, path = "/quarantine/{id}/decision", tag = "quarantine",
+    params(("id" = Uuid, Path, description = "The chain")), request_body = DecisionBody,
+    responses((status = 200, body = DecisionAnswer),
+        (status = 409, description = "`conflict`: decided before, or it no longer fits its document"), Problems))]
+pub(in crate::http) async fn decide(
+    State(app): State<App>,
+    SignedIn(person): SignedIn,
+    Id(id): Id,
+    Body(body): Body<DecisionBody>,
+) -> Result<Json<DecisionAnswer>, Problem> {
+    let decision = match body.decision {
+        DecisionWord::Accept => Decision::Accept,
+        DecisionWord::Refuse => Decision::Refuse,
+    };
+    let reason = input::reason(body.reason)?;
+    let changes = actions::quarantine::decide(&app, asker(&person), id, decision, &reason).await?;
+    Ok(Json(DecisionAnswer { changes }))
 }
