@@ -10,5 +10,6 @@ pub mod hub;
 pub mod ids;
 pub mod projection;
 pub mod protocol;
+pub mod replica;
 pub mod time;
 pub mod visibility;
