@@ -13,6 +13,7 @@ mod access;
 mod answer;
 mod apply;
 mod intents;
+mod look;
 mod record;
 mod send;
 mod settle;
@@ -21,6 +22,7 @@ mod store;
 mod view;
 
 pub use answer::{AfterProblem, IntentResult, Settled, SyncProgress, VerdictCounts};
+pub use look::FieldWrite;
 pub use record::{Recorded, Target};
 pub use state::{DeviceState, Identity, LEASE_MS, Standing};
 pub use store::{

@@ -137,7 +137,7 @@ impl<S: Store> Replica<'_, S> {
         self.store.put_access(&row).map_err(ReplicaError::Store)
     }
 
-    fn may_keep(&self, document: &DocumentRow, rights: ClassRights, row: &AccessRow) -> bool {
+    pub(super) fn may_keep(&self, document: &DocumentRow, rights: ClassRights, row: &AccessRow) -> bool {
         match Kind::from_number(document.kind) {
             Some(kind) => document_access(rights, self.state.user, &Self::facts(document, kind, row.owner)).may_read(),
             // A kind this version does not know is shown to nobody; the server says when it has to go.

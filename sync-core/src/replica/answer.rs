@@ -160,7 +160,9 @@ impl<S: Store> Replica<'_, S> {
 
     fn handle_contact(&mut self, in_flight: &InFlight, now: Timestamp) -> ReplicaResult<(), S> {
         self.state.last_contact = now;
-        self.state.standing = Standing::Active;
+        if self.state.standing == Standing::Revoked {
+            self.state.standing = Standing::Active;
+        }
         self.state.upgrade_required = false;
         self.state.undeclared.retain(|actor| !in_flight.actors.contains(actor));
         self.store
@@ -212,6 +214,18 @@ impl<S: Store> Replica<'_, S> {
         Ok(())
     }
 
+    /// Takes what the server says about the person and this device beside an answer.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn handle_standing(&mut self, standing: Standing) -> ReplicaResult<(), S> {
+        if self.state.standing == standing {
+            return Ok(());
+        }
+        self.state.standing = standing;
+        self.save()
+    }
+
     /// Takes a problem that came instead of an answer, by its stable code.
     ///
     /// # Errors
@@ -229,7 +243,7 @@ impl<S: Store> Replica<'_, S> {
                 self.state.last_contact = now;
                 AfterProblem::Stop
             }
-            "device_revoked" | "user_disabled" => {
+            "device_revoked" | "account_not_active" => {
                 self.state.standing = Standing::Revoked;
                 AfterProblem::Stop
             }

@@ -51,6 +51,7 @@ impl<S: Store> Replica<'_, S> {
                 continue;
             }
             progress.pulled_documents += 1;
+            let misfits_before = progress.misfits;
             match Kind::from_number(pulled.kind) {
                 Some(kind) => self.take_document(page, pulled, id, customer, kind, fresh, &mut sum, progress)?,
                 None => {
@@ -58,13 +59,19 @@ impl<S: Store> Replica<'_, S> {
                     self.take_unknown(page, pulled, id, customer)?;
                 }
             }
-            arrived.push(id);
+            let fits = progress.misfits == misfits_before;
+            arrived.push((id, fits));
         }
         let expected = digest(&sum.hashes);
-        if sum.complete && expected[..16] != page.digest {
-            progress.misfits += arrived.len() as u64;
-            for id in arrived {
-                self.want(id)?;
+        let agrees = !sum.complete || expected[..16] == page.digest;
+        for (id, fits) in arrived {
+            match (agrees, fits) {
+                (true, true) => self.store.delete_wanted(id).map_err(ReplicaError::Store)?,
+                (true, false) => {}
+                (false, _) => {
+                    progress.misfits += 1;
+                    self.want(id)?;
+                }
             }
         }
         Ok(())
@@ -121,9 +128,7 @@ impl<S: Store> Replica<'_, S> {
         let known = held.stored.len();
         let mut from_page = BTreeSet::new();
         let whole = self.admit_changes(page, pulled, kind, &mut held, sum, &mut from_page)?;
-        if whole {
-            self.store.delete_wanted(id).map_err(ReplicaError::Store)?;
-        } else {
+        if !whole {
             progress.misfits += 1;
             sum.complete = false;
             self.want(id)?;

@@ -46,8 +46,8 @@ impl<S: Store> Replica<'_, S> {
         let granted = match &row {
             Some(row) if row.gone => Rights::NONE,
             Some(row) => document_access(rights, self.state.user, &Self::facts(row, kind, access.owner)),
-            // What is new is written by whoever may add to the kind.
-            None if rights.of(kind).may_create() || rights.of(kind).may_write() => Rights::WRITE,
+            // What is new is written by whoever may add to the kind; the one document of a kind by who may write it.
+            None if rights.of(kind).may_write() || !kind.is_single() && rights.of(kind).may_create() => Rights::WRITE,
             None => Rights::NONE,
         };
         if !(granted.may_write() || granted.may_comment() && edits.iter().all(is_comment)) {
@@ -122,7 +122,7 @@ impl<S: Store> Replica<'_, S> {
                     let again = pending_entry(id, customer, kind, &built, &entry.edits, entry.at);
                     self.store.push_outbox(&again).map_err(ReplicaError::Store)?;
                 }
-                Err(error) => self.to_tray(entry, "rejected", error.code(), now)?,
+                Err(error) => self.put_in_tray(entry, "rejected", error.code(), now)?,
             }
         }
         self.refresh(id, customer, kind)

@@ -109,7 +109,7 @@ impl<S: Store> Replica<'_, S> {
                         again.push(entry.clone());
                         self.want(document)?;
                     } else {
-                        self.to_tray(&entry, "rejected", said, entry.at)?;
+                        self.put_in_tray(&entry, "rejected", said, entry.at)?;
                     }
                     if root == Root::None && !entry.chain {
                         root = Root::Rejected;
@@ -119,7 +119,7 @@ impl<S: Store> Replica<'_, S> {
                 Some(Verdict::Quarantined { reason, .. }) => {
                     self.store.delete_outbox(entry.id).map_err(ReplicaError::Store)?;
                     self.want_if_held(&entry)?;
-                    self.to_tray(&entry, "quarantined", reason, entry.at)?;
+                    self.put_in_tray(&entry, "quarantined", reason, entry.at)?;
                     if root == Root::None && !entry.chain {
                         root = Root::Quarantined;
                         code.clone_from(reason);
@@ -134,7 +134,7 @@ impl<S: Store> Replica<'_, S> {
                         again.push(entry);
                     } else {
                         let reason = if code.is_empty() { "superseded" } else { &code };
-                        self.to_tray(&entry, "superseded", reason, entry.at)?;
+                        self.put_in_tray(&entry, "superseded", reason, entry.at)?;
                     }
                 }
                 Some(Verdict::Retry(_)) | None if root == Root::Rejected && !entry.chain && !entry.reoffer => {
@@ -169,7 +169,7 @@ impl<S: Store> Replica<'_, S> {
         let creation = again.first().is_some_and(creates);
         if is_begun_by_creator(&held.document) && !creation {
             for entry in &again {
-                self.to_tray(entry, "superseded", "superseded", entry.at)?;
+                self.put_in_tray(entry, "superseded", "superseded", entry.at)?;
             }
             return Ok(());
         }
@@ -244,7 +244,7 @@ impl<S: Store> Replica<'_, S> {
             // The server has decided about the chain without it.
             self.store.delete_outbox(entry.id).map_err(ReplicaError::Store)?;
             let code = entry.reason.clone().unwrap_or_else(|| "superseded".to_owned());
-            return self.to_tray(&entry, "superseded", &code, entry.at);
+            return self.put_in_tray(&entry, "superseded", &code, entry.at);
         }
         entry.reason = Some(name.to_owned());
         self.store.update_outbox(&entry).map_err(ReplicaError::Store)
@@ -326,7 +326,7 @@ impl<S: Store> Replica<'_, S> {
             .map_err(ReplicaError::Store)
     }
 
-    pub(super) fn to_tray(
+    pub(super) fn put_in_tray(
         &mut self,
         entry: &OutboxEntry,
         verdict: &str,

@@ -1,0 +1,81 @@
+//! What can go wrong on a phone, named after what its screen does next.
+
+use sync_core::replica::ReplicaError;
+
+use crate::store::StoreError;
+
+/// Why a call failed. [`PhoneError::code`] is stable.
+#[derive(Debug, thiserror::Error)]
+pub enum PhoneError {
+    /// The server cannot be reached; what was recorded stays and is sent later.
+    #[error("the server cannot be reached ({0}); what you have recorded is kept and is sent with the next sync")]
+    Offline(String),
+    /// The server is busy and has said so more than once.
+    #[error("the server is busy; what you have recorded is kept, sync again in a while")]
+    Busy,
+    /// Somebody has to sign in on this phone (again).
+    #[error("{0}")]
+    SignInRequired(String),
+    /// The server does not work with this phone any more.
+    #[error("the server does not accept this phone any more ({code}); what is unsent stays on it")]
+    Locked {
+        /// The server's code.
+        code: String,
+    },
+    /// The server needs a newer app; local work goes on.
+    #[error("the server needs a newer version of this app; your work is kept and can go on")]
+    UpdateRequired,
+    /// Another sync of this store is running.
+    #[error("another sync of this phone is running; wait for it to end")]
+    SyncInProgress,
+    /// The engine or a form refused.
+    #[error("{message}")]
+    Refused {
+        /// The stable code.
+        code: String,
+        /// What to do.
+        message: String,
+    },
+    /// The store failed.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// A simulated phone was killed here.
+    #[error("the phone was killed")]
+    Killed,
+}
+
+impl PhoneError {
+    /// A refusal with its code and what to do.
+    #[must_use]
+    pub fn refused(code: &str, message: impl Into<String>) -> Self {
+        Self::Refused {
+            code: code.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Offline(_) => "offline",
+            Self::Busy => "busy",
+            Self::SignInRequired(_) => "sign_in_required",
+            Self::Locked { code } | Self::Refused { code, .. } => code,
+            Self::UpdateRequired => "upgrade_required",
+            Self::SyncInProgress => "sync_in_progress",
+            Self::Store(error) => error.code(),
+            Self::Killed => "killed",
+        }
+    }
+}
+
+impl From<ReplicaError<StoreError>> for PhoneError {
+    fn from(error: ReplicaError<StoreError>) -> Self {
+        match error {
+            ReplicaError::Store(error) => Self::Store(error),
+            ReplicaError::NotEnrolled => Self::SignInRequired(error.to_string()),
+            other => Self::refused(other.code(), other.to_string()),
+        }
+    }
+}

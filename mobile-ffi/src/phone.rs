@@ -1,0 +1,136 @@
+//! The phone: everything a person does on it, and its syncs.
+
+mod edits;
+mod online;
+mod shapes;
+mod sync;
+
+use serde_json::Value;
+use sync_core::replica::{DeviceState, Replica, Store as _};
+
+use crate::{
+    PhoneError, Seam, Store, Transport,
+    directory::Directory,
+    store::{StoreError, StoreTx},
+};
+
+pub use edits::{Photo, Place, set};
+pub use sync::{SyncFailure, SyncReport};
+
+/// Keys of what is kept beside the engine's state.
+mod meta {
+    /// The server's address.
+    pub(super) const SERVER: &str = "server";
+    /// The private half of the device's key pair.
+    pub(super) const KEY: &str = "key";
+    /// The access token, until it ends.
+    pub(super) const TOKEN: &str = "token";
+    /// Who has signed in, as `{"id","login","name"}`.
+    pub(super) const ME: &str = "me";
+    /// The server's directory, written by the engine.
+    pub(super) const DIRECTORY: &str = "directory";
+}
+
+/// A phone: its store, its way to the server, its clock.
+#[derive(Debug)]
+pub struct Phone<T> {
+    store: Store,
+    transport: T,
+    seam: Seam,
+    token: Option<online::Token>,
+    patience: u32,
+}
+
+impl<T: Transport> Phone<T> {
+    /// A phone over an open store.
+    pub fn new(store: Store, transport: T, seam: Seam) -> Self {
+        Self {
+            store,
+            transport,
+            seam,
+            token: None,
+            patience: online::ATTEMPTS_MAX,
+        }
+    }
+
+    /// How often a request is sent before a sync gives up; simulations count their own attempts.
+    pub fn set_patience(&mut self, attempts: u32) {
+        self.patience = attempts.max(1);
+    }
+
+    /// The way to the server.
+    pub fn transport(&self) -> &T {
+        &self.transport
+    }
+
+    /// The way to the server, to be changed under the phone's feet.
+    pub fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
+    /// The store, for what screens list.
+    pub fn store_mut(&mut self) -> &mut Store {
+        &mut self.store
+    }
+
+    /// Gives the store back, as a killed process leaves it to the next.
+    #[must_use]
+    pub fn into_store(self) -> Store {
+        self.store
+    }
+
+    /// What the device knows of itself; none before enrolment.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn state(&mut self) -> Result<Option<DeviceState>, PhoneError> {
+        self.store.read(|tx| Ok(tx.state()?))
+    }
+
+    /// Runs a step of the engine as one transaction.
+    fn engine<R>(
+        &mut self,
+        step: impl FnOnce(&mut Replica<'_, StoreTx<'_>>) -> Result<R, PhoneError>,
+    ) -> Result<R, PhoneError> {
+        self.store.write(|tx| step(&mut Replica::open(tx)?))
+    }
+
+    /// Reads through the engine.
+    fn look<R>(
+        &mut self,
+        step: impl FnOnce(&mut Replica<'_, StoreTx<'_>>) -> Result<R, PhoneError>,
+    ) -> Result<R, PhoneError> {
+        self.store.read(|tx| step(&mut Replica::open(tx)?))
+    }
+
+    fn directory(&mut self) -> Result<Directory, PhoneError> {
+        self.store.read(|tx| Ok(read_directory(tx)?))
+    }
+
+    /// Whether a simulated phone is killed at this step.
+    fn survive(seam: &Seam, step: &str) -> Result<(), PhoneError> {
+        if seam.crashes(step) {
+            Err(PhoneError::Killed)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The address of the server a store is enrolled at; none before.
+///
+/// # Errors
+/// The store's.
+pub fn server_of(store: &mut Store) -> Result<Option<String>, StoreError> {
+    let bytes = store.read(|tx| tx.meta(meta::SERVER))?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+fn read_directory(tx: &mut StoreTx<'_>) -> Result<Directory, StoreError> {
+    let mut directory = Directory::read(tx.meta(meta::DIRECTORY)?.as_deref());
+    let me: Option<Value> = tx.meta(meta::ME)?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    if let Some(me) = me {
+        directory.add(&me);
+    }
+    Ok(directory)
+}

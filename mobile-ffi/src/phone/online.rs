@@ -1,0 +1,304 @@
+//! Asking the server: sign-in, tokens, waiting when it is busy.
+
+use ed25519_dalek::{Signer, SigningKey};
+use serde_json::{Value, json};
+use sync_core::{
+    ids::{ActorId, DeviceId, OrgId, UserId},
+    replica::{Identity, Replica, Standing, Store as _},
+    time::Timestamp,
+};
+
+use super::{Phone, meta};
+use crate::{PhoneError, Request, Response, Transport};
+
+/// How often a request is sent before the phone gives up until the next sync.
+pub(super) const ATTEMPTS_MAX: u32 = 6;
+/// How often where the server cannot be reached at all: somebody in flight mode should not have to wait.
+const ATTEMPTS_OFFLINE_MAX: u32 = 2;
+/// First bound of a random wait.
+const BACKOFF_BASE_MS: u64 = 500;
+/// Longest wait: after an outage the phones come back within minutes, spread evenly.
+const BACKOFF_MAX_MS: u64 = 300_000;
+/// Longest `Retry-After` that is waited for here; beyond it the person may sync again.
+const RETRY_AFTER_MAX_S: u64 = 120;
+/// A token is renewed this long before it ends.
+const TOKEN_MARGIN_MS: i64 = 15_000;
+/// What the proof of the device's key begins with.
+const PROOF_CONTEXT: &[u8] = b"fieldpool token v1";
+
+/// An access token.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(super) struct Token {
+    pub(super) text: String,
+    /// By this phone's clock.
+    pub(super) ends_at: i64,
+}
+
+/// A problem the server answered with.
+pub(super) struct Problem {
+    pub(super) code: String,
+    pub(super) detail: String,
+}
+
+impl<T: Transport> Phone<T> {
+    /// Signs a person in on this phone and makes it a device with a key of its own. Signing the same person in again
+    /// keeps everything and issues what is pending again, under a new device.
+    ///
+    /// # Errors
+    /// The server's refusal with its code; `not_permitted` if the store is another person's.
+    pub fn enroll(
+        &mut self,
+        server: &str,
+        login: &str,
+        password: &str,
+        device_name: &str,
+    ) -> Result<Value, PhoneError> {
+        let key = SigningKey::from_bytes(&self.seam.random());
+        let request = json!({
+            "login": login,
+            "password": password,
+            "name": device_name,
+            "public_key": hex::encode(key.verifying_key().to_bytes()),
+        });
+        let answer = self.ask("/v1/devices", Some(&request), None)?;
+        let id = |name: &str| {
+            let text = answer.get(name).and_then(Value::as_str).unwrap_or_default();
+            text.parse::<uuid::Uuid>().map_err(|_| {
+                PhoneError::refused(
+                    "malformed_answer",
+                    "the server's answer has no id; is it a Fieldpool server?",
+                )
+            })
+        };
+        let identity = Identity {
+            org: OrgId(id("org")?),
+            user: UserId(id("user")?),
+            device: DeviceId(id("device")?),
+            actor: ActorId(self.seam.random()),
+        };
+        let word = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default();
+        let me = json!({"id": identity.user, "login": word("login"), "name": word("name")});
+        let now = self.seam.now();
+        self.token = None;
+        self.store.write::<_, PhoneError>(|tx| {
+            if tx.state()?.is_some_and(|state| state.user != identity.user) {
+                return Err(PhoneError::refused(
+                    "not_permitted",
+                    "this phone belongs to somebody else; take another --store for another person",
+                ));
+            }
+            Replica::enroll(tx, identity, now)?;
+            tx.put_meta(meta::SERVER, server.trim_end_matches('/').as_bytes())?;
+            tx.put_meta(meta::KEY, &key.to_bytes())?;
+            tx.put_meta(meta::ME, me.to_string().as_bytes())?;
+            Ok(tx.delete_meta(meta::TOKEN)?)
+        })?;
+        Ok(json!({"user": me, "device": identity.device, "org": identity.org}))
+    }
+
+    /// The access token: the one at hand, or a new one for a proof of the device's key.
+    pub(super) fn token(&mut self) -> Result<String, PhoneError> {
+        let now = self.seam.now();
+        if self.token.is_none() {
+            let kept = self.store.read::<_, PhoneError>(|tx| Ok(tx.meta(meta::TOKEN)?))?;
+            self.token = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        }
+        let good = self
+            .token
+            .as_ref()
+            .filter(|token| now.plus_ms(TOKEN_MARGIN_MS).0 < token.ends_at);
+        match good {
+            Some(token) => Ok(token.text.clone()),
+            None => self.prove(now),
+        }
+    }
+
+    pub(super) fn forget_token(&mut self) -> Result<(), PhoneError> {
+        self.token = None;
+        self.store.write::<_, PhoneError>(|tx| Ok(tx.delete_meta(meta::TOKEN)?))
+    }
+
+    fn prove(&mut self, now: Timestamp) -> Result<String, PhoneError> {
+        let (state, key) = self
+            .store
+            .read::<_, PhoneError>(|tx| Ok((tx.state()?, tx.meta(meta::KEY)?)))?;
+        let unknown =
+            || PhoneError::SignInRequired("nobody has signed in on this phone yet; enroll it first".to_owned());
+        let state = state.ok_or_else(unknown)?;
+        let key: [u8; 32] = key.and_then(|key| key.try_into().ok()).ok_or_else(unknown)?;
+        let (org, device) = (state.org, state.device);
+        let answer = self.ask("/v1/challenge", Some(&json!({"org": org, "device": device})), None)?;
+        let nonce_hex = answer.get("nonce").and_then(Value::as_str).unwrap_or_default();
+        let nonce = hex::decode(nonce_hex).unwrap_or_default();
+        let message = [PROOF_CONTEXT, device.as_bytes(), &nonce].concat();
+        let signature = SigningKey::from_bytes(&key).sign(&message);
+        let proof = json!({
+            "org": org,
+            "device": device,
+            "nonce": nonce_hex,
+            "signature": hex::encode(signature.to_bytes()),
+            "app_version": env!("CARGO_PKG_VERSION"),
+        });
+        let answer = match self.ask("/v1/token", Some(&proof), None) {
+            Err(PhoneError::Refused { code, message }) => return Err(self.standing_refused(&code, message)?),
+            other => other?,
+        };
+        let text = answer
+            .get("token")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        let expires_at = answer.get("expires_at").and_then(Value::as_i64).unwrap_or_default();
+        // The server's clock is not this phone's: what counts is how long the token lasts, at most ten minutes.
+        let ends_at = expires_at
+            .saturating_add(state.clock_offset_ms)
+            .clamp(now.0, now.plus_ms(600_000).0);
+        let token = Token {
+            text: text.clone(),
+            ends_at,
+        };
+        let kept = serde_json::to_vec(&token).unwrap_or_default();
+        let standing = match answer.get("state").and_then(Value::as_str) {
+            Some("offboarding" | "disabled") => Standing::Offboarding,
+            _ => Standing::Active,
+        };
+        self.store.write::<_, PhoneError>(|tx| {
+            tx.put_meta(meta::TOKEN, &kept)?;
+            Ok(Replica::open(tx)?.handle_standing(standing)?)
+        })?;
+        self.token = Some(token);
+        Ok(text)
+    }
+
+    /// What a refused proof means for this phone.
+    fn standing_refused(&mut self, code: &str, message: String) -> Result<PhoneError, PhoneError> {
+        let now = self.seam.now();
+        Ok(match code {
+            "device_revoked" | "account_not_active" | "device_wiped" => {
+                self.engine(|replica| Ok(replica.handle_problem(code, now).map(|_| ())?))?;
+                PhoneError::Locked { code: code.to_owned() }
+            }
+            "proof_refused" => PhoneError::SignInRequired(
+                "the server does not know this phone; sign in on it again with enroll, nothing on it is lost"
+                    .to_owned(),
+            ),
+            _ => PhoneError::refused(code, message),
+        })
+    }
+
+    /// A question in JSON. Waits where the server is busy.
+    pub(super) fn ask(&mut self, path: &str, body: Option<&Value>, token: Option<&str>) -> Result<Value, PhoneError> {
+        let request = Request {
+            body: body.map(|body| body.to_string().into_bytes()),
+            path: path.to_owned(),
+            token: token.map(str::to_owned),
+            content_type: "application/json",
+            is_sync: false,
+        };
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let response = match self.transport.send(&request) {
+                Ok(response) => response,
+                Err(error) => {
+                    self.wait_offline(attempt, &error.0)?;
+                    continue;
+                }
+            };
+            match response.status {
+                200..=299 => {
+                    return serde_json::from_slice(&response.body).map_err(|_| {
+                        PhoneError::refused(
+                            "malformed_answer",
+                            "the server's answer is not JSON; is it a Fieldpool server?",
+                        )
+                    });
+                }
+                429 | 503 if is_shedding(&response) => self.wait_busy(attempt, response.retry_after_s)?,
+                _ => {
+                    let problem = read_problem(&response);
+                    return Err(PhoneError::refused(&problem.code, problem.detail));
+                }
+            }
+        }
+    }
+
+    /// Waits before the next attempt, or gives up.
+    pub(super) fn wait_offline(&self, attempt: u32, reason: &str) -> Result<(), PhoneError> {
+        if attempt >= self.patience.min(ATTEMPTS_OFFLINE_MAX) {
+            return Err(PhoneError::Offline(reason.to_owned()));
+        }
+        self.seam.wait_ms(self.jitter(attempt));
+        Ok(())
+    }
+
+    /// As told, and a random time more, so that those who were told the same do not come back together.
+    pub(super) fn wait_busy(&self, attempt: u32, retry_after_s: Option<u64>) -> Result<(), PhoneError> {
+        let told = retry_after_s.unwrap_or(0);
+        if attempt >= self.patience || told > RETRY_AFTER_MAX_S {
+            return Err(PhoneError::Busy);
+        }
+        self.seam.wait_ms(told * 1000 + self.jitter(attempt));
+        Ok(())
+    }
+
+    /// Full jitter: anything up to a bound that doubles.
+    fn jitter(&self, attempt: u32) -> u64 {
+        let bound = BACKOFF_BASE_MS.saturating_mul(1 << attempt.min(16)).min(BACKOFF_MAX_MS);
+        self.seam.below(bound)
+    }
+
+    /// Searches at the server, beyond what this phone holds.
+    ///
+    /// # Errors
+    /// Offline, or the server's refusal.
+    pub fn search_online(&mut self, query: &str) -> Result<Vec<Value>, PhoneError> {
+        let token = self.token()?;
+        let path = format!("/api/v1/customers?q={}", percent_encoded(query));
+        let answer = match self.ask(&path, None, Some(&token)) {
+            Err(PhoneError::Refused { code, .. }) if matches!(code.as_str(), "unauthorized" | "reauthenticate") => {
+                return Err(PhoneError::refused(
+                    "search_unavailable",
+                    "this server does not let phones search online; search in the web application instead",
+                ));
+            }
+            other => other?,
+        };
+        let items = answer.get("items").and_then(Value::as_array).cloned();
+        Ok(items.unwrap_or_default())
+    }
+}
+
+/// A refusal by the limiter of sign-ins is an answer, not a busy server.
+fn is_shedding(response: &Response) -> bool {
+    read_problem(response).code != "too_many_attempts"
+}
+
+pub(super) fn read_problem(response: &Response) -> Problem {
+    let json: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+    let word = |name: &str| json.get(name).and_then(Value::as_str).map(str::to_owned);
+    let code = match response.status {
+        429 | 503 => word("code")
+            .filter(|code| code == "too_many_attempts")
+            .unwrap_or_else(|| "busy".to_owned()),
+        401 if word("code").is_none() => "reauthenticate".to_owned(),
+        status => word("code").unwrap_or_else(|| format!("http_{status}")),
+    };
+    let detail = word("detail").or_else(|| word("title"));
+    Problem {
+        detail: detail.unwrap_or_else(|| format!("the server refused ({code})")),
+        code,
+    }
+}
+
+fn percent_encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}

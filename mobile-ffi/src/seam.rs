@@ -1,0 +1,204 @@
+//! The one place that reads the clock and the system's randomness.
+//!
+//! Everything else takes a [`Seam`]: a real one in the app, a simulated one in
+//! tests, where time stands still until it is set, waiting takes no time and the same seed gives the same ids. A
+//! simulated one can also stop the phone at a named step, as if its process had been killed there.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rand::{RngCore, SeedableRng, TryRngCore, rngs::StdRng};
+use sync_core::time::Timestamp;
+use uuid::Uuid;
+
+/// Clock and randomness. Cheap to clone; clones of a simulated seam share its clock and its generator.
+#[derive(Clone, Debug)]
+pub struct Seam(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    Real,
+    Simulated(Arc<Mutex<Simulation>>),
+}
+
+#[derive(Debug)]
+struct Simulation {
+    now: Timestamp,
+    generator: StdRng,
+    crash_at: Option<(&'static str, u32)>,
+}
+
+/// Steps of a sync at which a simulated phone can be killed.
+pub mod steps {
+    /// The message is in the store, not committed.
+    pub const MESSAGE_MADE: &str = "message_made";
+    /// The message is committed, not sent.
+    pub const MESSAGE_STORED: &str = "message_stored";
+    /// The answer has come, nothing of it is in the store.
+    pub const ANSWER_RECEIVED: &str = "answer_received";
+    /// The answer is in the store, not committed.
+    pub const ANSWER_APPLIED: &str = "answer_applied";
+    /// The answer is committed.
+    pub const ANSWER_STORED: &str = "answer_stored";
+    /// An edit is in the store, not committed.
+    pub const EDIT_RECORDED: &str = "edit_recorded";
+    /// All of them.
+    pub const ALL: [&str; 6] = [
+        MESSAGE_MADE,
+        MESSAGE_STORED,
+        ANSWER_RECEIVED,
+        ANSWER_APPLIED,
+        ANSWER_STORED,
+        EDIT_RECORDED,
+    ];
+}
+
+impl Seam {
+    /// The system's clock and its generator for secrets.
+    #[must_use]
+    pub const fn real() -> Self {
+        Self(Source::Real)
+    }
+
+    /// A clock that stands at `start` until it is set, and a generator that repeats itself for a seed.
+    #[must_use]
+    pub fn simulated(seed: u64, start: Timestamp) -> Self {
+        let simulation = Simulation {
+            now: start,
+            generator: StdRng::seed_from_u64(seed),
+            crash_at: None,
+        };
+        Self(Source::Simulated(Arc::new(Mutex::new(simulation))))
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            Source::Real => read_clock(),
+            Source::Simulated(simulation) => locked(simulation).now,
+        }
+    }
+
+    /// Sets a simulated clock, forwards or backwards. A real one cannot be set and stays as it is.
+    pub fn set_now(&self, now: Timestamp) {
+        if let Source::Simulated(simulation) = &self.0 {
+            locked(simulation).now = now;
+        }
+    }
+
+    /// Moves a simulated clock by so many milliseconds.
+    pub fn advance_ms(&self, ms: i64) {
+        self.set_now(self.now().plus_ms(ms));
+    }
+
+    /// Waits: a real phone sleeps, a simulated one moves its clock.
+    pub fn wait_ms(&self, ms: u64) {
+        match &self.0 {
+            Source::Real => std::thread::sleep(std::time::Duration::from_millis(ms)),
+            Source::Simulated(_) => self.advance_ms(i64::try_from(ms).unwrap_or(i64::MAX)),
+        }
+    }
+
+    /// A number below `bound`; 0 if the bound is 0.
+    #[must_use]
+    pub fn below(&self, bound: u64) -> u64 {
+        // The bias of the remainder does not matter for waiting times.
+        u64::from_le_bytes(self.random()).checked_rem(bound).unwrap_or(0)
+    }
+
+    /// Has a simulated phone killed when it reaches this step for the `nth` time (from 1). Once.
+    pub fn crash_at(&self, step: &'static str, nth: u32) {
+        if let Source::Simulated(simulation) = &self.0 {
+            locked(simulation).crash_at = Some((step, nth.max(1)));
+        }
+    }
+
+    /// Whether the phone is to be killed here.
+    #[must_use]
+    pub(crate) fn crashes(&self, step: &str) -> bool {
+        let Source::Simulated(simulation) = &self.0 else {
+            return false;
+        };
+        let mut simulation = locked(simulation);
+        match simulation.crash_at {
+            Some((at, 1)) if at == step => {
+                simulation.crash_at = None;
+                true
+            }
+            Some((at, nth)) if at == step => {
+                simulation.crash_at = Some((at, nth - 1));
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// Fresh random bytes, fit for secrets.
+    ///
+    /// # Panics
+    /// If the operating system has no randomness to give: nothing secret can be made then.
+    #[must_use]
+    pub fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        match &self.0 {
+            Source::Real => rand::rngs::OsRng
+                .try_fill_bytes(&mut bytes)
+                .expect("the operating system gives random bytes"),
+            Source::Simulated(simulation) => locked(simulation).generator.fill_bytes(&mut bytes),
+        }
+        bytes
+    }
+
+    /// A new id: UUIDv7, which sorts by the time it was made.
+    #[must_use]
+    pub fn uuid(&self) -> Uuid {
+        let ms = u64::try_from(self.now().0).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(ms, &self.random()).into_uuid()
+    }
+}
+
+// A test that panics while it holds the lock has failed already; others may go on.
+fn locked(simulation: &Mutex<Simulation>) -> MutexGuard<'_, Simulation> {
+    simulation.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the seam: the only reader of the clock")]
+fn read_clock() -> Timestamp {
+    let now = std::time::SystemTime::now();
+    // A clock before 1970 counts as 1970.
+    let ms = now
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis());
+    Timestamp(i64::try_from(ms).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_simulated_seam_repeats_itself_and_its_clock_stands_until_it_is_set() {
+        let [first, second] = [1, 1].map(|seed| Seam::simulated(seed, Timestamp(1_700_000_000_000)));
+        assert_eq!(first.random::<16>(), second.random::<16>());
+        assert_eq!(first.uuid(), second.uuid());
+        assert_eq!(first.now(), Timestamp(1_700_000_000_000));
+        first.clone().advance_ms(5);
+        assert_eq!(first.now(), Timestamp(1_700_000_000_005));
+    }
+
+    #[test]
+    fn ids_sort_by_the_time_they_were_made() {
+        let seam = Seam::simulated(7, Timestamp(1_700_000_000_000));
+        let earlier = seam.uuid();
+        seam.advance_ms(1);
+        assert!(earlier < seam.uuid());
+        assert_eq!(earlier.get_version_num(), 7);
+    }
+
+    #[test]
+    fn the_real_seam_reads_a_clock_of_this_century_and_does_not_repeat_itself() {
+        let seam = Seam::real();
+        assert!(seam.now() > Timestamp(1_700_000_000_000));
+        assert_ne!(seam.random::<32>(), seam.random::<32>());
+    }
+}

@@ -1,0 +1,223 @@
+//! The phone's store: one SQLite file, written ahead and synchronised before a call returns.
+//!
+//! Everything the engine decides in one call is one transaction. What is deleted is overwritten (`secure_delete`).
+//! The file is not encrypted in this version; `unlock` is where a build with SQLCipher sets its key.
+
+mod columns;
+mod lists;
+mod rows;
+mod schema;
+mod transaction;
+
+use std::{
+    fs::{File, OpenOptions},
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+pub use lists::{CustomerEntry, IntentEntry, StoreCounts};
+pub use transaction::StoreTx;
+
+/// Milliseconds to wait for another process that writes to the same store.
+const BUSY_TIMEOUT_MS: u64 = 10_000;
+/// Statements kept prepared: about as many as there are.
+const STATEMENTS_MAX: usize = 128;
+
+/// Why the store fails.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk is full.
+    #[error("the storage of this phone is full; free some space and try again, nothing recorded is lost")]
+    Full,
+    /// Written by a newer app.
+    #[error("this store was written by a newer version of the app; install that version")]
+    Newer,
+    /// The folder is missing or cannot be used.
+    #[error("the store in {folder} cannot be opened: {reason}")]
+    Folder {
+        /// Where.
+        folder: String,
+        /// Why.
+        reason: String,
+    },
+    /// A row does not hold what was written.
+    #[error("the store of this phone is damaged: {0} cannot be read")]
+    Damaged(&'static str),
+    /// SQLite's.
+    #[error("the phone's store failed: {0}")]
+    Sqlite(rusqlite::Error),
+}
+
+impl StoreError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Full => "storage_full",
+            Self::Newer => "upgrade_required",
+            Self::Folder { .. } => "store_not_found",
+            Self::Damaged(_) | Self::Sqlite(_) => "store_failed",
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    folder: Option<PathBuf>,
+}
+
+/// The right to sync a store; given back when dropped, also by a killed process.
+#[derive(Debug)]
+pub struct SyncLease(#[expect(dead_code, reason = "holds the lock until it is dropped")] Option<File>);
+
+impl Store {
+    /// Opens the store in a folder, making both if they are missing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let refused = |reason: &dyn std::fmt::Display| StoreError::Folder {
+            folder: folder.display().to_string(),
+            reason: reason.to_string(),
+        };
+        make_private_folder(folder).map_err(|error| refused(&error))?;
+        let connection = Connection::open(folder.join("phone.db")).map_err(|error| refused(&error))?;
+        Self::prepare(connection, Some(folder.to_owned()))
+    }
+
+    /// Opens the store in a folder that must have one.
+    ///
+    /// # Errors
+    /// [`StoreError::Folder`] if there is none.
+    pub fn open_existing(folder: &Path) -> Result<Self, StoreError> {
+        if folder.join("phone.db").is_file() {
+            Self::open(folder)
+        } else {
+            Err(StoreError::Folder {
+                folder: folder.display().to_string(),
+                reason: "there is no phone in it; enroll one first".to_owned(),
+            })
+        }
+    }
+
+    /// A store that lives as long as this value, for simulations.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open_in_memory() -> Result<Self, StoreError> {
+        Self::prepare(Connection::open_in_memory()?, None)
+    }
+
+    fn prepare(mut connection: Connection, folder: Option<PathBuf>) -> Result<Self, StoreError> {
+        unlock(&connection);
+        connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        schema::migrate(&mut connection)?;
+        Ok(Self { connection, folder })
+    }
+
+    /// The store's folder; none for one in memory.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// Whether the file is encrypted. Not in this version.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        false
+    }
+
+    /// Runs one step as one transaction: it is durable when this returns, or has not happened.
+    ///
+    /// # Errors
+    /// The step's, or the store's.
+    pub fn write<T, E: From<StoreError>>(
+        &mut self,
+        step: impl FnOnce(&mut StoreTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(StoreError::from)?;
+        let mut tx = StoreTx::new(transaction);
+        let result = step(&mut tx)?;
+        tx.commit()?;
+        Ok(result)
+    }
+
+    /// Reads one state of the store.
+    ///
+    /// # Errors
+    /// The step's, or the store's.
+    pub fn read<T, E: From<StoreError>>(
+        &mut self,
+        step: impl FnOnce(&mut StoreTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let transaction = self.connection.transaction().map_err(StoreError::from)?;
+        step(&mut StoreTx::new(transaction))
+    }
+
+    /// Takes the right to sync this store; `None` if somebody else has it, in this process or another.
+    ///
+    /// # Errors
+    /// [`StoreError::Folder`] if the lock file cannot be made.
+    pub fn lease(&self) -> Result<Option<SyncLease>, StoreError> {
+        let Some(folder) = &self.folder else {
+            return Ok(Some(SyncLease(None)));
+        };
+        let refused = |error: std::io::Error| StoreError::Folder {
+            folder: folder.display().to_string(),
+            reason: error.to_string(),
+        };
+        let file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(folder.join("sync.lock"))
+            .map_err(refused)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(SyncLease(Some(file)))),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(error)) => Err(refused(error)),
+        }
+    }
+
+    /// Empties the log of past pages, so that nothing that was dropped can be read from it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn forget_deleted(&mut self) -> Result<(), StoreError> {
+        // Busy (somebody reads) is no failure: the next checkpoint does it.
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .optional()?;
+        Ok(())
+    }
+}
+
+/// Where a build with SQLCipher gives its key, before anything else is said to the file.
+fn unlock(_connection: &Connection) {}
+
+fn make_private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
