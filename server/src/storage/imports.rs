@@ -1,18 +1,25 @@
-//! What an import or export reads in bulk: which customers and documents there are, by the keys of the system they
-//! came from. Writing goes through the log as everything does.
+//! What an import or export does in bulk: finds customers and documents by the keys of the system they came from, and
+//! writes many new customers at once, row for row as [`super::ownership`] writes one.
 
 use sqlx::{FromRow, QueryBuilder};
 use sync_core::{
     document::Kind,
     ids::{CustomerId, DocumentId, OrgId, PoolId, TeamId, UserId},
     time::Timestamp,
+    visibility::Scope,
 };
 use uuid::Uuid;
 
-use super::{StorageError, Tx, on};
+use super::{
+    StorageError, Tx, on,
+    ownership::{Assignment, CardSummary, OwnershipEvent},
+};
 
 /// Keys looked up with one statement, far below what both drivers bind.
 pub const KEYS_PER_STATEMENT: usize = 1_000;
+
+/// Rows written with one statement: 17 values each at most, below what both drivers bind.
+const ROWS_PER_STATEMENT: usize = 500;
 
 /// A customer as an import must know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -301,4 +308,110 @@ pub async fn list_pools(tx: &mut Tx, org: OrgId) -> Result<Vec<(PoolId, String)>
             .await
     })?;
     Ok(rows.into_iter().map(|(id, name)| (PoolId(id), name)).collect())
+}
+
+/// A customer that is made with its card in one go.
+#[derive(Debug, Clone)]
+pub struct NewCustomer {
+    /// Whose it is, since which place in the log.
+    pub assignment: Assignment,
+    /// Who made it.
+    pub created_by: UserId,
+    /// When.
+    pub created_at: Timestamp,
+    /// The other system's id.
+    pub external_id: Option<String>,
+    /// What its card says.
+    pub card: CardSummary,
+}
+
+/// Adds customers.
+///
+/// # Errors
+/// The driver's; a unique violation if one is there.
+pub async fn insert_customers(tx: &mut Tx, org: OrgId, customers: &[NewCustomer]) -> Result<(), StorageError> {
+    for some in customers.chunks(ROWS_PER_STATEMENT) {
+        on!(tx, |connection| {
+            let mut query = QueryBuilder::new(
+                "INSERT INTO customer (org_id, customer_id, owner_id, pool_id, team_id, assignment_version, \
+                 assigned_seq, created_seq, created_by, created_at, external_id, name, stage, tier, region, industry, \
+                 source) ",
+            );
+            query.push_values(some, |mut row, new| {
+                row.push_bind(org.0)
+                    .push_bind(new.assignment.customer.0)
+                    .push_bind(new.assignment.owner.map(|user| user.0))
+                    .push_bind(new.assignment.pool.map(|pool| pool.0))
+                    .push_bind(new.assignment.team.map(|team| team.0))
+                    .push_bind(new.assignment.version)
+                    .push_bind(new.assignment.assigned_seq)
+                    .push_bind(new.assignment.assigned_seq)
+                    .push_bind(new.created_by.0)
+                    .push_bind(new.created_at.0)
+                    .push_bind(new.external_id.as_deref())
+                    .push_bind(new.card.name.as_str())
+                    .push_bind(new.card.stage.as_deref())
+                    .push_bind(new.card.tier.as_deref())
+                    .push_bind(new.card.region.as_deref())
+                    .push_bind(new.card.industry.as_deref())
+                    .push_bind(new.card.source.as_deref());
+            });
+            query.build().execute(connection).await.map(drop)
+        })?;
+    }
+    Ok(())
+}
+
+/// Adds links to the chains of owners.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert_events(tx: &mut Tx, org: OrgId, events: &[OwnershipEvent]) -> Result<(), StorageError> {
+    for some in events.chunks(ROWS_PER_STATEMENT) {
+        on!(tx, |connection| {
+            let mut query = QueryBuilder::new(
+                "INSERT INTO ownership_event (org_id, seq, customer_id, event, document_id, by_user_id, from_owner_id, \
+                 from_pool_id, to_owner_id, to_pool_id, reason, intent_id, at) ",
+            );
+            query.push_values(some, |mut row, event| {
+                row.push_bind(org.0)
+                    .push_bind(event.seq)
+                    .push_bind(event.customer.0)
+                    .push_bind(event.event)
+                    .push_bind(event.document.map(|document| document.0))
+                    .push_bind(event.by.0)
+                    .push_bind(event.from_owner.map(|user| user.0))
+                    .push_bind(event.from_pool.map(|pool| pool.0))
+                    .push_bind(event.to_owner.map(|user| user.0))
+                    .push_bind(event.to_pool.map(|pool| pool.0))
+                    .push_bind(event.reason.as_str())
+                    .push_bind(event.intent.map(|intent| intent.0))
+                    .push_bind(event.at.0);
+            });
+            query.build().execute(connection).await.map(drop)
+        })?;
+    }
+    Ok(())
+}
+
+/// Puts new customers into scopes, each from a place in the log on.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert_members(tx: &mut Tx, org: OrgId, members: &[(Scope, CustomerId, i64)]) -> Result<(), StorageError> {
+    for some in members.chunks(ROWS_PER_STATEMENT) {
+        on!(tx, |connection| {
+            let mut query =
+                QueryBuilder::new("INSERT INTO scope_member (org_id, scope, customer_id, from_seq, to_seq) ");
+            query.push_values(some, |mut row, (scope, customer, from_seq)| {
+                row.push_bind(org.0)
+                    .push_bind(scope.to_bytes().to_vec())
+                    .push_bind(customer.0)
+                    .push_bind(*from_seq)
+                    .push_bind(None::<i64>);
+            });
+            query.build().execute(connection).await.map(drop)
+        })?;
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use sync_core::{
     ids::{ActorId, CustomerId, DocumentId, OrgId, UserId},
     projection::{Attribution, checked_in_by, project},
     time::Timestamp,
-    visibility::{Scope, document_feeds, document_scopes, feeds_of},
+    visibility::{CustomerFacts, Scope, customer_scopes, document_feeds, document_scopes, feeds_of},
 };
 
 use crate::{
@@ -21,12 +21,16 @@ use crate::{
     storage::{
         Tx,
         documents::{self, DocumentWrite, LoadError, LoadedDocument, NewChange},
+        imports::{self, NewCustomer},
         log,
-        ownership::{Assignment, CardSummary},
+        ownership::{Assignment, CardSummary, OwnershipEvent},
         scopes,
         verdicts::ActorRow,
     },
 };
+
+/// Why a customer has the owner or pool it has, in its chain of owners.
+const REASON: &str = "import";
 
 /// A document as a row wants it.
 pub(super) struct WantedDocument {
@@ -147,17 +151,12 @@ impl Ledger {
 
     /// Writes everything.
     pub(super) async fn write(self, tx: &mut Tx) -> Result<(), ActionError> {
-        self.write_places(tx).await?;
+        let made = self.write_new(tx).await?;
+        self.write_moves(tx).await?;
         if self.drafts.is_empty() {
             return Ok(());
         }
-        let customers: Vec<CustomerId> = self.owners.keys().copied().collect();
-        let mut scopes_of: BTreeMap<CustomerId, Vec<Scope>> = BTreeMap::new();
-        for membership in scopes::list_memberships(tx, self.org, &customers).await? {
-            if membership.to_seq.is_none() {
-                scopes_of.entry(membership.customer).or_default().push(membership.scope);
-            }
-        }
+        let mut scopes_of = self.scopes(tx, &made).await?;
         let mut job = Job::new(self.org);
         job.actors = vec![ActorRow {
             actor: self.actor,
@@ -168,7 +167,7 @@ impl Ledger {
         for (customer, draft) in self.drafts {
             let owner = self.owners.get(&customer).copied().flatten();
             let scopes = scopes_of.entry(customer).or_default();
-            if let Some(card) = draft.card() {
+            if let Some(card) = draft.card().filter(|_| !made.contains_key(&customer)) {
                 job.cards.push((customer, card));
             }
             let write = draft.into_write(customer, owner, scopes);
@@ -191,36 +190,122 @@ impl Ledger {
         }
     }
 
-    async fn write_places(&self, tx: &mut Tx) -> Result<(), ActionError> {
-        if self.places.is_empty() {
-            return Ok(());
-        }
+    /// The scopes that contain each customer whose documents are written.
+    async fn scopes(
+        &self,
+        tx: &mut Tx,
+        made: &BTreeMap<CustomerId, Vec<Scope>>,
+    ) -> Result<BTreeMap<CustomerId, Vec<Scope>>, ActionError> {
+        let mut scopes_of = made.clone();
         let known: Vec<CustomerId> = self
+            .owners
+            .keys()
+            .copied()
+            .filter(|customer| !made.contains_key(customer))
+            .collect();
+        for membership in scopes::list_memberships(tx, self.org, &known).await? {
+            if membership.to_seq.is_none() {
+                scopes_of.entry(membership.customer).or_default().push(membership.scope);
+            }
+        }
+        Ok(scopes_of)
+    }
+
+    /// Writes the new customers with their cards' summaries, a statement a table; gives the scopes of each.
+    async fn write_new(&self, tx: &mut Tx) -> Result<BTreeMap<CustomerId, Vec<Scope>>, ActionError> {
+        let new: Vec<&Place> = self.places.iter().filter(|place| place.before.is_none()).collect();
+        let mut made = BTreeMap::new();
+        if new.is_empty() {
+            return Ok(made);
+        }
+        let mut cards: BTreeMap<CustomerId, CardSummary> = self
+            .drafts
+            .iter()
+            .filter_map(|(customer, draft)| Some((*customer, draft.card()?)))
+            .collect();
+        let (first_seq, _) = log::take(tx, self.org, new.len() as u64, 0).await?;
+        let (mut customers, mut events, mut members) = (Vec::new(), Vec::new(), Vec::new());
+        for (seq, place) in (first_seq..).zip(new) {
+            let (owner, team, pool) = match place.to {
+                Move::Owner(owner, team) => (Some(owner), team, None),
+                Move::Pool(pool) => (None, None, Some(pool)),
+            };
+            let customer = place.customer;
+            let facts = CustomerFacts {
+                owner,
+                pool,
+                team,
+                collaborators: Vec::new(),
+            };
+            let scopes = customer_scopes(&facts, self.org);
+            members.extend(scopes.iter().map(|scope| (*scope, customer, seq)));
+            made.insert(customer, scopes);
+            events.push(OwnershipEvent {
+                seq,
+                customer,
+                event: "create",
+                document: None,
+                by: self.by,
+                from_owner: None,
+                from_pool: None,
+                to_owner: owner,
+                to_pool: pool,
+                reason: REASON.into(),
+                intent: None,
+                at: self.now,
+            });
+            customers.push(NewCustomer {
+                assignment: Assignment {
+                    customer,
+                    owner,
+                    pool,
+                    team,
+                    version: 1,
+                    assigned_seq: seq,
+                },
+                created_by: self.by,
+                created_at: self.now,
+                external_id: place.external_id.clone(),
+                card: cards.remove(&customer).unwrap_or_default(),
+            });
+        }
+        imports::insert_customers(tx, self.org, &customers).await?;
+        imports::insert_events(tx, self.org, &events).await?;
+        imports::insert_members(tx, self.org, &members).await?;
+        Ok(made)
+    }
+
+    /// Gives customers that were there to the owners their rows name.
+    async fn write_moves(&self, tx: &mut Tx) -> Result<(), ActionError> {
+        let moved: Vec<(&Place, Assignment)> = self
             .places
             .iter()
-            .filter(|place| place.before.is_some())
-            .map(|place| place.customer)
+            .filter_map(|place| Some((place, place.before?)))
             .collect();
-        let memberships = scopes::list_memberships(tx, self.org, &known).await?;
-        let (first_seq, _) = log::take(tx, self.org, self.places.len() as u64, 0).await?;
-        for (seq, place) in (first_seq..).zip(&self.places) {
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<CustomerId> = moved.iter().map(|(place, _)| place.customer).collect();
+        let memberships = scopes::list_memberships(tx, self.org, &ids).await?;
+        let (first_seq, _) = log::take(tx, self.org, moved.len() as u64, 0).await?;
+        for (seq, (place, before)) in (first_seq..).zip(moved) {
             let placing = Placing {
                 org: self.org,
                 customer: place.customer,
-                event: if place.before.is_some() { "assign" } else { "create" },
+                event: "assign",
                 by: self.by,
-                reason: "import",
+                reason: REASON,
                 intent: None,
                 at: self.now,
                 created_at: self.now,
-                external_id: place.external_id.as_deref(),
+                external_id: None,
             };
             let own: Vec<_> = memberships
                 .iter()
                 .filter(|membership| membership.customer == place.customer)
                 .copied()
                 .collect();
-            place_customer(tx, &placing, place.before.as_ref(), &own, place.to, seq).await?;
+            place_customer(tx, &placing, Some(&before), &own, place.to, seq).await?;
         }
         Ok(())
     }
