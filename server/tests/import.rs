@@ -3,8 +3,9 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use rust_xlsxwriter::Workbook;
@@ -373,6 +374,57 @@ fn what_was_exported_and_corrected_updates_what_it_came_from() {
             [1, 0, 1, 0, 0]
         );
         assert_eq!(office.export("customers").len(), 2);
+    }
+}
+
+#[test]
+fn imports_run_beside_a_server_and_beside_each_other() {
+    for office in offices() {
+        let pool = office.pool("公海");
+        let mut server = Command::new(BINARY)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(&office.database.arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        BufReader::new(server.stdout.take().unwrap())
+            .read_line(&mut ready)
+            .unwrap();
+        assert!(ready.contains("ready"), "{ready}");
+        let start = |letter: char| {
+            let rows: String = (0..600)
+                .map(|number| format!("{letter}{number},{letter}客户{number}\n"))
+                .collect();
+            let file = office.file(&format!("{letter}.csv"), format!("external_id,name\n{rows}"));
+            let mut import = Command::new(BINARY);
+            import.args([
+                "import",
+                "customers",
+                file.to_str().unwrap(),
+                "--org",
+                &office.org,
+                "--pool",
+                &pool,
+                "--json",
+            ]);
+            import
+                .args(&office.database.arguments)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        };
+        for import in ['A', 'B'].map(start) {
+            let output = import.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(report["created"], 600);
+        }
+        assert_eq!(office.export("customers").len(), 1_200);
+        server.kill().unwrap();
+        server.wait().unwrap();
     }
 }
 

@@ -30,7 +30,7 @@ use crate::{
     actions::{ActionError, Code, edit::web_actor},
     app::App,
     storage::{
-        Tx,
+        StorageError, Tx,
         audit::{self, AuditRow},
         imports::{self, KnownDocument},
         log, organisation, people as accounts,
@@ -43,6 +43,9 @@ use crate::{
 const DEFAULT_CURRENCY: &str = "CNY";
 /// The name of a pool that an import makes because the organisation has none.
 const FIRST_POOL_NAME: &str = "Pool";
+
+/// Times a chunk is tried that meets a lock of somebody else.
+const TRIES_MAX: u32 = 5;
 
 /// What the command was told.
 #[derive(Debug, Clone, Copy, Default)]
@@ -167,17 +170,36 @@ impl Importer {
         Ok(())
     }
 
-    /// Applies one chunk in one transaction.
+    /// Applies one chunk in one transaction. One that meets a lock it cannot wait for is rolled back and tried again.
     ///
     /// # Errors
     /// The database's: nothing of the chunk is stored then.
     pub async fn apply(&mut self, entity: Entity, chunk: &[Record]) -> Result<Outcome, ActionError> {
         let hashes = self.hash_passwords(chunk).await?;
+        let mut tries = 1;
+        loop {
+            match self.try_apply(entity, chunk, &hashes).await {
+                Err(ActionError::Storage(error)) if tries < TRIES_MAX && is_contention(&error) => tries += 1,
+                result => return result,
+            }
+        }
+    }
+
+    async fn try_apply(
+        &mut self,
+        entity: Entity,
+        chunk: &[Record],
+        hashes: &people::Hashes,
+    ) -> Result<Outcome, ActionError> {
         let mut tx = self.transaction().await?;
+        // What changes the directory locks the organisation before the counter, as everybody does.
+        if entity == Entity::Users || self.settings.add_stages {
+            organisation::lock(&mut tx, self.org).await?;
+        }
         // Everything below is decided under the organisation's counter: nobody else writes its log meanwhile.
         log::take(&mut tx, self.org, 0, 0).await?;
         let outcome = match entity {
-            Entity::Users => self.apply_people(&mut tx, chunk, &hashes).await?,
+            Entity::Users => self.apply_people(&mut tx, chunk, hashes).await?,
             Entity::Customers => self.apply_customers(&mut tx, chunk).await?,
             _ => self.apply_records(&mut tx, chunk).await?,
         };
@@ -249,6 +271,13 @@ impl Importer {
         self.end(tx).await?;
         Ok(pool)
     }
+}
+
+/// Whether somebody else's lock was in the way, so that the same work can succeed next time.
+fn is_contention(error: &StorageError) -> bool {
+    // SQLite: busy, with its extended codes. PostgreSQL: serialisation failure, deadlock, lock not available.
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| matches!(code.as_ref(), "5" | "261" | "517" | "40001" | "40P01" | "55P03"))
 }
 
 /// Customers by the names that rows give them: the other system's id, or the id here.

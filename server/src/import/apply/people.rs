@@ -21,6 +21,9 @@ use crate::{
     storage::{StorageError, Tx, people, people::Account, pools, teams},
 };
 
+/// Hashes of first passwords by the rows' lines, or why one is refused.
+pub(super) type Hashes = BTreeMap<u64, Result<String, RowProblem>>;
+
 /// What the whole file says about who manages whom.
 #[derive(Debug, Default)]
 pub(super) struct Hierarchy {
@@ -58,10 +61,7 @@ pub(super) fn arrange(plan: &mut Plan) -> Hierarchy {
 
 impl Importer {
     /// Hashes the passwords of new people, before the transaction: it takes long on purpose.
-    pub(super) async fn hash_passwords(
-        &self,
-        chunk: &[Record],
-    ) -> Result<BTreeMap<u64, Result<String, RowProblem>>, ActionError> {
+    pub(super) async fn hash_passwords(&self, chunk: &[Record]) -> Result<Hashes, ActionError> {
         let mut hashes = BTreeMap::new();
         for record in chunk {
             let Record::User(UserRow {
@@ -85,7 +85,7 @@ impl Importer {
         &self,
         tx: &mut Tx,
         chunk: &[Record],
-        hashes: &BTreeMap<u64, Result<String, RowProblem>>,
+        hashes: &Hashes,
     ) -> Result<Outcome, ActionError> {
         let mut outcome = Outcome::default();
         for record in chunk {
