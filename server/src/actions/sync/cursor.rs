@@ -56,6 +56,10 @@ pub(super) struct Cursor {
     pub(super) acl_version: i64,
     /// Grants still to be delivered: at most one that has begun, then one that has not.
     pub(super) backfills: Vec<Backfill>,
+    /// Customers delivered by backfills so far.
+    pub(super) delivered: u32,
+    /// Once as many were delivered as a device holds: the last of them. Nothing that stands behind it is sent.
+    pub(super) boundary: Option<Position>,
 }
 
 /// Writes a cursor that only this device can present.

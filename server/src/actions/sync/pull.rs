@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sync_core::{
     ids::{CustomerId, DeviceId, DocumentId, LogId, OrgId, UserId},
+    protocol::limits::DEVICE_CUSTOMERS_MAX,
     time::Timestamp,
     visibility::{ClassRights, Scope, ViewerScope, document_access},
 };
@@ -64,11 +65,9 @@ pub(super) async fn pull(
         log: puller.log,
         seq: puller.head,
         acl_version: puller.acl_version,
-        backfills: vec![Backfill {
-            since: 0,
-            upto: puller.head,
-            position: None,
-        }],
+        backfills: vec![first_backfill(puller.head)],
+        delivered: 0,
+        boundary: None,
     });
     let mut pull = Pull {
         scopes: ordered(puller.standing.scopes_at(puller.head)),
@@ -83,6 +82,11 @@ pub(super) async fn pull(
         // The order of the scopes has changed: begin again, what was delivered is only delivered twice.
         for backfill in &mut cursor.backfills {
             backfill.position = None;
+        }
+        if cursor.boundary.take().is_some() {
+            // What stands behind the boundary is another customer now.
+            cursor.delivered = 0;
+            cursor.backfills = vec![first_backfill(puller.head)];
         }
         cursor.acl_version = puller.acl_version;
     }
@@ -102,6 +106,15 @@ pub(super) async fn pull(
         more,
         evictions,
     }))
+}
+
+/// Everything the viewer sees.
+fn first_backfill(upto: i64) -> Backfill {
+    Backfill {
+        since: 0,
+        upto,
+        position: None,
+    }
 }
 
 /// The scopes in the order in which a device fills up: the order of their types, own customers first.
@@ -279,7 +292,7 @@ impl Pull<'_> {
                 break;
             }
             let Some(row) = rows.get(&document) else { continue };
-            if self.is_pending(&customers, row.customer, cursor) {
+            if self.is_pending(&customers, row.customer, cursor) || self.is_beyond(&customers, row.customer, cursor) {
                 continue;
             }
             let new = changes.remove(&document).unwrap_or_default();
@@ -346,7 +359,12 @@ impl Pull<'_> {
         };
         let now = self.rights(customers, customer, self.puller.head);
         let told = self.page.access.iter().any(|item| item.customer == customer);
-        if assignment.assigned_seq <= after || now.is_empty() || told || self.is_pending(customers, customer, cursor) {
+        if assignment.assigned_seq <= after
+            || now.is_empty()
+            || told
+            || self.is_pending(customers, customer, cursor)
+            || self.is_beyond(customers, customer, cursor)
+        {
             return;
         }
         let relations = self
@@ -415,14 +433,17 @@ impl Pull<'_> {
         while let Some(backfill) = cursor.backfills.first_mut() {
             let from = backfill.position.map_or(0, |position| usize::from(position.scope));
             for index in from..self.scopes.len() {
-                loop {
+                while !is_device_full(backfill, cursor.delivered) {
                     if self.is_full() {
                         return Ok(());
                     }
-                    if !self.grant_some(tx, backfill, index).await? {
+                    if !self.grant_some(tx, backfill, index, &mut cursor.delivered).await? {
                         break;
                     }
                 }
+            }
+            if is_device_full(backfill, cursor.delivered) {
+                cursor.boundary = backfill.position;
             }
             cursor.backfills.remove(0);
         }
@@ -430,7 +451,13 @@ impl Pull<'_> {
     }
 
     /// Delivers the next customers of one scope. False if there are none left.
-    async fn grant_some(&mut self, tx: &mut Tx, backfill: &mut Backfill, index: usize) -> Result<bool, StorageError> {
+    async fn grant_some(
+        &mut self,
+        tx: &mut Tx,
+        backfill: &mut Backfill,
+        index: usize,
+        delivered: &mut u32,
+    ) -> Result<bool, StorageError> {
         let scope = self.scopes[index].scope;
         let since = if self.is_gained(index, backfill.since) {
             -1
@@ -458,10 +485,11 @@ impl Pull<'_> {
         let mut changes = documents::list_changes(tx, self.org(), &ids, 0).await?;
         let mut readable = by_row_customer(readable);
         for (from_seq, customer) in members {
-            if self.is_full() {
+            if self.is_full() || is_device_full(backfill, *delivered) {
                 return Ok(true);
             }
             if granted.contains(&customer) {
+                *delivered += 1;
                 self.grant(
                     &customers,
                     customer,
@@ -563,6 +591,19 @@ impl Pull<'_> {
                 .is_some_and(|place| backfill.position.is_none_or(|position| position.precedes(&place)))
         })
     }
+
+    /// Whether a customer stands behind what the device holds.
+    fn is_beyond(&self, customers: &Customers, customer: CustomerId, cursor: &Cursor) -> bool {
+        cursor.boundary.is_some_and(|boundary| {
+            self.place(customers, customer, &first_backfill(self.puller.head))
+                .is_some_and(|place| boundary.precedes(&place))
+        })
+    }
+}
+
+/// Whether the device holds as many customers as it can. What becomes its own later is delivered all the same.
+fn is_device_full(backfill: &Backfill, delivered: u32) -> bool {
+    backfill.since == 0 && delivered as usize >= DEVICE_CUSTOMERS_MAX
 }
 
 fn by_row_customer(rows: Vec<DocumentRow>) -> BTreeMap<CustomerId, Vec<DocumentRow>> {
