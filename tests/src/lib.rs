@@ -1,1 +1,3 @@
-//! x
+//! What Fieldpool's tests share: the simulated world.
+
+pub mod world;

@@ -78,6 +78,14 @@ impl Drop for SyncGuard {
     }
 }
 
+/// The place in the log at which a device's cursor stands; none if it is not that device's. For tests that watch
+/// cursors go forward.
+#[doc(hidden)]
+#[must_use]
+pub fn place_of(app: &App, org: OrgId, device: DeviceId, cursor: &[u8]) -> Option<i64> {
+    cursor::open(&app.keys, &app.seam, org, device, cursor).map(|cursor| cursor.seq)
+}
+
 /// What is read before anything is decided.
 struct Session {
     access: DeviceAccess,
