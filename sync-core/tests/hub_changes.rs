@@ -40,6 +40,7 @@ fn known(relation: Relation) -> CustomerStanding {
         rights: rights_of(relation),
         before_loss: None,
         claim_lost: false,
+        created_it: false,
     }
 }
 
@@ -416,6 +417,7 @@ fn late_work_is_accepted_and_marked_if_it_is_new_and_kept_for_a_manager_if_it_is
         rights: ClassRights::NONE,
         before_loss: Some(rights_of(Relation::Owner)),
         claim_lost,
+        created_it: false,
     };
     let visit = Phone::new(Kind::Visit)
         .edit(&[set("note", "was there")])
@@ -475,6 +477,7 @@ fn t035_a_push_repeated_in_whole_or_in_part_changes_nothing_more() {
             rights: all,
             before_loss: None,
             claim_lost: false,
+            created_it: false,
         };
         let decide = |from: usize, to: usize, existing: Option<ExistingDocument>| {
             let pushed = pushed(kind, &bodies[from..to], &hashes[from..to]);

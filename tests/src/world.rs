@@ -100,6 +100,8 @@ impl World {
     /// Makes a world: server, people, customers, enrolled phones.
     #[must_use]
     pub fn new(seed: u64, size: Size) -> Self {
+        // What the server has to complain about belongs to a failure.
+        let _ = tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).with_test_writer().try_init();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         // Durable means a sync to memory here: the faults are the simulator's, not the disk's.
         let folder = TempDir::with_prefix_in("fieldpool-world-", temporary_root()).expect("a temporary folder");
@@ -206,9 +208,11 @@ impl World {
     /// One sync of a phone, however it ends.
     pub fn sync(&mut self, handset: usize) -> bool {
         self.tally.syncs += 1;
+        // Two proofs of one key in one instant would be one.
+        self.set_now(self.now.plus_ms(1_000));
         let slot = &mut self.handsets[handset];
         let (report, error) = match slot.phone.sync() {
-            Ok(report) => (report, None),
+            Ok(report) => (Box::new(report), None),
             Err(failure) => (failure.report, Some(failure.error)),
         };
         for settled in &report.settled {
@@ -242,7 +246,7 @@ impl World {
     /// Remembers what is in a phone's outbox.
     fn observe(&mut self, handset: usize) {
         let slot = &mut self.handsets[handset];
-        let outbox = slot.phone.store_mut().outbox().expect("the outbox is read");
+        let outbox = slot.phone.store_mut().read::<_, mobile_ffi::store::StoreError>(|tx| tx.outbox()).expect("the outbox is read");
         for entry in outbox {
             if !slot.seen.iter().any(|(id, ..)| *id == entry.id) {
                 slot.seen.push((entry.id, entry.document, entry.change));

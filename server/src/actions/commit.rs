@@ -63,7 +63,7 @@ pub struct Job {
     /// New summaries of cards.
     pub cards: Vec<(CustomerId, CardSummary)>,
     /// Scopes that a customer comes into because of a document: of whoever is responsible for it.
-    pub enters: Vec<(CustomerId, Scope)>,
+    pub enters: BTreeSet<(CustomerId, Scope)>,
     /// What is refused.
     pub refusals: Vec<RefusalRow>,
     /// Orders to drop customers that are about to be delivered.
@@ -103,7 +103,7 @@ impl Job {
             customers: BTreeMap::new(),
             documents: Vec::new(),
             cards: Vec::new(),
-            enters: Vec::new(),
+            enters: BTreeSet::new(),
             refusals: Vec::new(),
             evictions: Vec::new(),
             confirmations: Vec::new(),

@@ -428,6 +428,7 @@ pub(crate) async fn place_customer(
         team,
         version: before.map_or(0, |assignment| assignment.version) + 1,
         assigned_seq: seq,
+        created_by: before.map_or(placing.by, |assignment| assignment.created_by),
     };
     match before {
         None => {
@@ -435,7 +436,6 @@ pub(crate) async fn place_customer(
                 tx,
                 placing.org,
                 &assignment,
-                placing.by,
                 placing.created_at,
                 placing.external_id,
             )

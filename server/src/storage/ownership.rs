@@ -26,6 +26,8 @@ pub struct Assignment {
     pub version: i64,
     /// Place of the last such event.
     pub assigned_seq: i64,
+    /// Who created the customer.
+    pub created_by: UserId,
 }
 
 #[derive(sqlx::FromRow)]
@@ -36,6 +38,7 @@ struct RawAssignment {
     team_id: Option<Uuid>,
     assignment_version: i64,
     assigned_seq: i64,
+    created_by: Uuid,
 }
 
 /// The assignments of these customers; those that do not exist are left out.
@@ -51,7 +54,7 @@ pub async fn list_assignments(
     for chunk in customers.chunks(500) {
         let some: Vec<RawAssignment> = on!(tx, |connection| {
             let mut query = QueryBuilder::new(
-                "SELECT customer_id, owner_id, pool_id, team_id, assignment_version, assigned_seq FROM customer \
+                "SELECT customer_id, owner_id, pool_id, team_id, assignment_version, assigned_seq, created_by FROM customer \
                  WHERE org_id = ",
             );
             query.push_bind(org.0).push(" AND customer_id IN (");
@@ -71,6 +74,7 @@ pub async fn list_assignments(
         team: row.team_id.map(TeamId),
         version: row.assignment_version,
         assigned_seq: row.assigned_seq,
+        created_by: UserId(row.created_by),
     });
     Ok(assignments
         .map(|assignment| (assignment.customer, assignment))
@@ -85,7 +89,6 @@ pub async fn insert_customer(
     tx: &mut Tx,
     org: OrgId,
     assignment: &Assignment,
-    created_by: UserId,
     created_at: Timestamp,
     external_id: Option<&str>,
 ) -> Result<(), StorageError> {
@@ -101,7 +104,7 @@ pub async fn insert_customer(
     .bind(assignment.team.map(|team| team.0))
     .bind(assignment.version)
     .bind(assignment.assigned_seq)
-    .bind(created_by.0)
+    .bind(assignment.created_by.0)
     .bind(created_at.0)
     .bind(external_id)
     .execute(connection)

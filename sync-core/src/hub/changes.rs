@@ -48,6 +48,8 @@ pub enum CustomerStanding {
         before_loss: Option<ClassRights>,
         /// He claimed it and somebody else got it.
         claim_lost: bool,
+        /// He created the customer: its card is his to begin, also in a pool in which he may only read it.
+        created_it: bool,
     },
     /// The message names another customer than the document has, or the customer of another organisation.
     Mismatch,
@@ -315,11 +317,13 @@ impl Decider {
             rights,
             before_loss,
             claim_lost,
+            created_it,
         } = self.standing
         else {
             return Err(rejected("not_found"));
         };
-        if self.allows(rights, change) {
+        let begins_card = created_it && self.is_new && self.kind == Kind::Card;
+        if begins_card || self.allows(rights, change) {
             return Ok(false);
         }
         let code = if claim_lost { "claim_lost" } else { "no_permission" };

@@ -86,7 +86,7 @@ impl World {
     fn check_fates(&mut self, look: &Connection) {
         for handset in 0..self.handsets.len() {
             let open: Vec<i64> =
-                self.handsets[handset].phone.store_mut().outbox().expect("an outbox").iter().map(|entry| entry.id).collect();
+                self.handsets[handset].phone.store_mut().read::<_, mobile_ffi::store::StoreError>(|tx| tx.outbox()).expect("an outbox").iter().map(|entry| entry.id).collect();
             let slot = &self.handsets[handset];
             let mut finals: BTreeMap<i64, &str> = BTreeMap::new();
             for (entry, verdict) in &slot.settled {
@@ -138,8 +138,14 @@ impl World {
                 .expect("the phone's row is read");
             expected += usize::from(may);
             match held {
-                Some(_) if !may => self.fail(&format!("phone {handset} still holds {document}, which {user} may not read")),
-                None if may => self.fail(&format!("phone {handset} lacks {document}, which {user} may read")),
+                Some(_) if !may => self.fail(&format!(
+                    "phone {handset} still holds {document}, which {user} may not read: {}",
+                    oracle::explain(look, user, document)
+                )),
+                None if may => self.fail(&format!(
+                    "phone {handset} lacks {document}, which {user} may read: {}",
+                    oracle::explain(look, user, document)
+                )),
                 Some(row) => {
                     let stored: Json = serde_json::from_str(&fields).expect("JSON");
                     if Json::Object(row.fields.clone()) != stored {
@@ -152,9 +158,20 @@ impl World {
                 None => {}
             }
         }
-        let held = self.handsets[handset].phone.store_mut().known_documents().expect("documents are listed").len();
-        if held != expected {
-            self.fail(&format!("phone {handset} holds {held} documents instead of {expected}"));
+        let store = self.handsets[handset].phone.store_mut();
+        let held = store
+            .read::<_, mobile_ffi::store::StoreError>(|tx| tx.known_documents())
+            .expect("documents are listed");
+        let extra: Vec<_> = held.iter().filter(|document| !exists_document(look, **document)).copied().collect();
+        if let Some(document) = extra.first() {
+            let row = self.handsets[handset]
+                .phone
+                .store_mut()
+                .read::<_, mobile_ffi::store::StoreError>(|tx| tx.document(*document));
+            self.fail(&format!("phone {handset} holds {document}, which the server does not have: {row:?}"));
+        }
+        if held.len() != expected {
+            self.fail(&format!("phone {handset} holds {} documents instead of {expected}", held.len()));
         }
     }
 
@@ -205,6 +222,13 @@ fn is_refused(look: &Connection, document: DocumentId, change: ChangeId) -> bool
 
 fn exists(look: &Connection, sql: &str, document: DocumentId, change: ChangeId) -> bool {
     look.query_row(sql, params![document.as_bytes(), change.actor.0, change.seq.cast_signed()], |_| Ok(()))
+        .optional()
+        .expect("a look")
+        .is_some()
+}
+
+fn exists_document(look: &Connection, document: DocumentId) -> bool {
+    look.query_row("SELECT 1 FROM document WHERE document_id = ?1", [document.as_bytes()], |_| Ok(()))
         .optional()
         .expect("a look")
         .is_some()

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::BTreeMap,
+    fmt::Write as _,
     path::PathBuf,
     rc::Rc,
 };
@@ -169,6 +170,9 @@ impl Network {
             Response { status, retry_after_s: None, body: body.to_vec() }
         });
         assert!(response.status < 500 || response.status == 503, "{} {}", request.path, String::from_utf8_lossy(&response.body));
+        if response.status >= 400 {
+            let _ = writeln!(self.trace.borrow_mut(), "{} {}: {}", request.path, response.status, String::from_utf8_lossy(&response.body));
+        }
         if request.is_sync && response.status == 200 {
             self.inspect(request, &response, &app, &company, phone.is_some());
         }
@@ -194,8 +198,9 @@ impl Network {
             self.delivered += 1;
             assert!(
                 oracle::may_read(&look, user, id),
-                "document {id} (kind {}) was delivered to {user}, who may not read it\n{}",
-                document.kind,
+                "document {id} (whole {}) was delivered to {user}, who may not read it: {}\n{}",
+                document.whole,
+                oracle::explain(&look, user, id),
                 self.trace.borrow()
             );
         }

@@ -37,6 +37,7 @@ struct Paper {
     owner: Option<Vec<u8>>,
     pool: Option<Vec<u8>>,
     team: Option<Vec<u8>>,
+    checked_in_by: Option<Vec<u8>>,
 }
 
 /// Whether a person may read a document as things stand.
@@ -50,7 +51,8 @@ pub(super) fn may_read(look: &Connection, user: UserId, document: DocumentId) ->
         .expect("a person");
     let paper = look
         .query_row(
-            "SELECT d.kind, d.author_id, d.responsible_id, d.customer_id, c.owner_id, c.pool_id, c.team_id
+            "SELECT d.kind, d.author_id, d.responsible_id, d.customer_id, c.owner_id, c.pool_id, c.team_id,
+                    d.checked_in_by
              FROM document d JOIN customer c ON c.org_id = d.org_id AND c.customer_id = d.customer_id
              WHERE d.document_id = ?1",
             [document.as_bytes()],
@@ -63,12 +65,39 @@ pub(super) fn may_read(look: &Connection, user: UserId, document: DocumentId) ->
                     owner: row.get(4)?,
                     pool: row.get(5)?,
                     team: row.get(6)?,
+                    checked_in_by: row.get(7)?,
                 })
             },
         )
         .optional()
         .expect("a document's row");
     paper.is_some_and(|paper| reader.state == "active" && reads(look, &reader, &paper))
+}
+
+/// What decides, in words for whoever reads a failure.
+pub(super) fn explain(look: &Connection, user: UserId, document: DocumentId) -> String {
+    let hex = |id: Option<Vec<u8>>| id.map_or("-".to_owned(), |id| Uuid::from_slice(&id).map_or("?".to_owned(), |id| id.to_string()));
+    let paper = look.query_row(
+        "SELECT d.kind, d.author_id, d.responsible_id, d.customer_id, c.owner_id, c.pool_id, c.team_id, d.late
+         FROM document d JOIN customer c ON c.org_id = d.org_id AND c.customer_id = d.customer_id
+         WHERE d.document_id = ?1",
+        [document.as_bytes()],
+        |row| {
+            Ok(format!(
+                "kind {}, author {}, responsible {}, customer {}, owner {}, pool {}, team {}, late {}",
+                row.get::<_, i64>(0)?, hex(row.get(1)?), hex(row.get(2)?), hex(row.get(3)?), hex(row.get(4)?),
+                hex(row.get(5)?), hex(row.get(6)?), row.get::<_, bool>(7)?
+            ))
+        },
+    );
+    let reader = look.query_row(
+        "SELECT login, role, state, team_id FROM user_account WHERE user_id = ?1",
+        [user.as_bytes()],
+        |row| {
+            Ok(format!("{} {} {} team {}", row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, hex(row.get(3)?)))
+        },
+    );
+    format!("{reader:?}; {paper:?}")
 }
 
 fn reads(look: &Connection, reader: &Reader, paper: &Paper) -> bool {
@@ -98,7 +127,10 @@ fn reads(look: &Connection, reader: &Reader, paper: &Paper) -> bool {
     if paper.responsible.as_ref() == Some(&reader.id) {
         return true;
     }
-    (card || paper.kind == Kind::Contact) && is_responsible(look, &paper.customer, &reader.id)
+    let here = is_responsible(look, &paper.customer, &reader.id);
+    // And of visits to that customer those in which he has checked in.
+    let checked_in = paper.checked_in_by.as_ref() == Some(&reader.id);
+    here && (card || paper.kind == Kind::Contact || checked_in)
 }
 
 fn leads(look: &Connection, reader: &Reader, team: &[u8]) -> bool {

@@ -20,7 +20,7 @@ use super::World;
 impl World {
     /// Somebody does something on his phone, without a connection.
     pub(super) fn work(&mut self, handset: usize) {
-        let customers = self.handsets[handset].phone.store_mut().known_customers().expect("customers are listed");
+        let customers = self.handsets[handset].phone.store_mut().read::<_, mobile_ffi::store::StoreError>(|tx| tx.known_customers()).expect("customers are listed");
         if self.rng.random_bool(0.03) {
             self.handsets[handset].seam.crash_at(mobile_ffi::seam::steps::EDIT_RECORDED, 1);
         }

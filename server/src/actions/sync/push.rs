@@ -310,9 +310,9 @@ fn customer_standing(
     if loaded.is_some_and(|loaded| loaded.row.customer != customer || Some(loaded.row.kind) != kind) {
         return CustomerStanding::Mismatch;
     }
-    if !facts.assignments.contains_key(&customer) {
+    let Some(assignment) = facts.assignments.get(&customer) else {
         return CustomerStanding::Unknown;
-    }
+    };
     let memberships = facts.memberships.get(&customer).map(Vec::as_slice).unwrap_or_default();
     let rights = pusher.standing.rights_at(memberships, facts.head);
     let loss = pusher.standing.last_loss(memberships, facts.head);
@@ -324,6 +324,7 @@ fn customer_standing(
         rights,
         before_loss: loss.filter(|(lost, _)| *lost > confirmed).map(|(_, before)| before),
         claim_lost: facts.lost_claims.contains(&customer),
+        created_it: assignment.created_by == pusher.user,
     }
 }
 
