@@ -21,6 +21,10 @@ const BACKOFF_BASE_MS: u64 = 500;
 const BACKOFF_MAX_MS: u64 = 300_000;
 /// Longest `Retry-After` that is waited for here; beyond it the person may sync again.
 const RETRY_AFTER_MAX_S: u64 = 120;
+/// How long an access token lasts.
+const TOKEN_LIFETIME_MS: i64 = 600_000;
+/// How often a proof is made anew, for instance because the answer to the first was lost: its challenge is spent then.
+const PROOFS_MAX: u32 = 3;
 /// A token is renewed this long before it ends.
 const TOKEN_MARGIN_MS: i64 = 15_000;
 /// What the proof of the device's key begins with.
@@ -118,6 +122,27 @@ impl<T: Transport> Phone<T> {
         self.store.write::<_, PhoneError>(|tx| Ok(tx.delete_meta(meta::TOKEN)?))
     }
 
+    /// Signs a fresh challenge with the key of this device.
+    fn make_proof(&mut self, org: OrgId, device: DeviceId, key: &[u8; 32]) -> Result<Value, PhoneError> {
+        let answer = self.ask("/v1/challenge", Some(&json!({"org": org, "device": device})), None)?;
+        let nonce_hex = answer.get("nonce").and_then(Value::as_str).unwrap_or_default();
+        let nonce = hex::decode(nonce_hex).unwrap_or_default();
+        let message = [PROOF_CONTEXT, device.as_bytes(), &nonce].concat();
+        let signature = SigningKey::from_bytes(key).sign(&message);
+        Ok(json!({
+            "org": org,
+            "device": device,
+            "nonce": nonce_hex,
+            "signature": hex::encode(signature.to_bytes()),
+            "app_version": env!("CARGO_PKG_VERSION"),
+        }))
+    }
+
+    fn prove_once(&mut self, org: OrgId, device: DeviceId, key: &[u8; 32]) -> Result<Value, PhoneError> {
+        let proof = self.make_proof(org, device, key)?;
+        self.ask("/v1/token", Some(&proof), None)
+    }
+
     fn prove(&mut self, now: Timestamp) -> Result<String, PhoneError> {
         let (state, key) = self
             .store
@@ -127,32 +152,23 @@ impl<T: Transport> Phone<T> {
         let state = state.ok_or_else(unknown)?;
         let key: [u8; 32] = key.and_then(|key| key.try_into().ok()).ok_or_else(unknown)?;
         let (org, device) = (state.org, state.device);
-        let answer = self.ask("/v1/challenge", Some(&json!({"org": org, "device": device})), None)?;
-        let nonce_hex = answer.get("nonce").and_then(Value::as_str).unwrap_or_default();
-        let nonce = hex::decode(nonce_hex).unwrap_or_default();
-        let message = [PROOF_CONTEXT, device.as_bytes(), &nonce].concat();
-        let signature = SigningKey::from_bytes(&key).sign(&message);
-        let proof = json!({
-            "org": org,
-            "device": device,
-            "nonce": nonce_hex,
-            "signature": hex::encode(signature.to_bytes()),
-            "app_version": env!("CARGO_PKG_VERSION"),
-        });
-        let answer = match self.ask("/v1/token", Some(&proof), None) {
-            Err(PhoneError::Refused { code, message }) => return Err(self.standing_refused(&code, message)?),
-            other => other?,
+        let mut proofs = 0;
+        let answer = loop {
+            proofs += 1;
+            match self.prove_once(org, device, &key) {
+                Err(PhoneError::Refused { code, .. }) if code == "proof_refused" && proofs < PROOFS_MAX => {}
+                Err(PhoneError::Refused { code, message }) => return Err(self.standing_refused(&code, message)?),
+                other => break other?,
+            }
         };
         let text = answer
             .get("token")
             .and_then(Value::as_str)
             .unwrap_or_default()
             .to_owned();
-        let expires_at = answer.get("expires_at").and_then(Value::as_i64).unwrap_or_default();
-        // The server's clock is not this phone's: what counts is how long the token lasts, at most ten minutes.
-        let ends_at = expires_at
-            .saturating_add(state.clock_offset_ms)
-            .clamp(now.0, now.plus_ms(600_000).0);
+        // The server's clock is not this phone's, and either may have been set since they last met: what counts is how
+        // long a token lasts. One that ends sooner answers `reauthenticate`.
+        let ends_at = now.plus_ms(TOKEN_LIFETIME_MS).0;
         let token = Token {
             text: text.clone(),
             ends_at,

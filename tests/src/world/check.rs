@@ -162,8 +162,12 @@ impl World {
         let held = store
             .read::<_, mobile_ffi::store::StoreError>(|tx| tx.known_documents())
             .expect("documents are listed");
+        // What was refused stays visible where it was made, beside the tray that says why.
+        let refused = store.read::<_, mobile_ffi::store::StoreError>(|tx| tx.tray()).expect("the tray is read");
+        let refused = |document: DocumentId| refused.iter().any(|entry| entry.document == Some(document));
         let extra: Vec<_> = held.iter().filter(|document| !exists_document(look, **document)).copied().collect();
-        if let Some(document) = extra.first() {
+        let expected = expected + extra.len();
+        if let Some(document) = extra.iter().find(|document| !refused(**document)) {
             let row = self.handsets[handset]
                 .phone
                 .store_mut()

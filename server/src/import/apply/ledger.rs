@@ -176,7 +176,7 @@ impl Ledger {
                 .map(Scope::Responsible)
                 .filter(|scope| !scopes.contains(scope))
             {
-                job.enters.push((customer, scope));
+                job.enters.insert((customer, scope));
                 scopes.push(scope);
             }
             job.documents.push(write);
