@@ -315,8 +315,6 @@ pub async fn list_pools(tx: &mut Tx, org: OrgId) -> Result<Vec<(PoolId, String)>
 pub struct NewCustomer {
     /// Whose it is, since which place in the log.
     pub assignment: Assignment,
-    /// Who made it.
-    pub created_by: UserId,
     /// When.
     pub created_at: Timestamp,
     /// The other system's id.
@@ -346,7 +344,7 @@ pub async fn insert_customers(tx: &mut Tx, org: OrgId, customers: &[NewCustomer]
                     .push_bind(new.assignment.version)
                     .push_bind(new.assignment.assigned_seq)
                     .push_bind(new.assignment.assigned_seq)
-                    .push_bind(new.created_by.0)
+                    .push_bind(new.assignment.created_by.0)
                     .push_bind(new.created_at.0)
                     .push_bind(new.external_id.as_deref())
                     .push_bind(new.card.name.as_str())
