@@ -227,6 +227,38 @@ fn bad_rows_come_back_with_their_reason_and_go_in_once_corrected() {
 }
 
 #[test]
+fn t094_all_or_nothing_stores_nothing_while_a_row_is_refused() {
+    for office in offices() {
+        office.pool("公海");
+        let rows: String = (0..450).map(|number| format!("E{number},客户{number}\n")).collect();
+        let bad = office.file("bad.csv", format!("external_id,name\n{rows}X,\n"));
+        let output = office.run(&[
+            "import",
+            "customers",
+            bad.to_str().unwrap(),
+            "--org",
+            &office.org,
+            "--all-or-nothing",
+        ]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("rows_refused"));
+        assert_eq!(office.export("customers").len(), 0);
+        let good = office.file("good.csv", format!("external_id,name\n{rows}"));
+        assert_eq!(
+            office.import("customers", &good, &["--all-or-nothing", "--dry-run"]),
+            [450, 450, 0, 0, 0]
+        );
+        assert_eq!(office.import("customers", &good, &["--dry-run"]), [450, 450, 0, 0, 0]);
+        assert_eq!(office.export("customers").len(), 0);
+        assert_eq!(
+            office.import("customers", &good, &["--all-or-nothing"]),
+            [450, 450, 0, 0, 0]
+        );
+        assert_eq!(office.export("customers").len(), 450);
+    }
+}
+
+#[test]
 fn wrong_usage_and_unreadable_files_say_what_to_do() {
     let office = offices().remove(0);
     let file = office.file("a.csv", "Firma,Ort\nA,B\n").display().to_string();

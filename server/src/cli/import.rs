@@ -61,6 +61,9 @@ pub(super) struct Import {
     /// Counts and checks, and stores nothing
     #[arg(long)]
     dry_run: bool,
+    /// Stores nothing if any row is refused; holds one transaction for the whole file
+    #[arg(long)]
+    all_or_nothing: bool,
     /// Writes the refused rows to this CSV file, with their row and reason
     #[arg(long, value_name = "FILE")]
     errors: Option<PathBuf>,
@@ -137,6 +140,7 @@ impl Import {
             pool: self.pool,
             key: self.key,
             dry_run: self.dry_run,
+            all_or_nothing: self.all_or_nothing,
             add_stages: self.add_stages,
         };
         let mut importer = Importer::open(app, self.org, settings).await?;
@@ -145,10 +149,18 @@ impl Import {
         for run in &runs {
             outcomes.push(self.apply(&mut importer, run).await?);
         }
-        drop(importer);
+        let refused: usize = outcomes.iter().map(|outcome| outcome.refused.len()).sum();
+        let keep = !self.all_or_nothing || refused == 0;
+        importer.close(keep).await?;
         database.close().await;
         self.write_errors(&runs, &outcomes)?;
-        self.print(&outcomes, notes)
+        self.print(&outcomes, notes)?;
+        if !keep && !self.dry_run {
+            anyhow::bail!(
+                "rows_refused: {refused} rows are refused, so nothing was stored; correct them and import the file again"
+            );
+        }
+        Ok(())
     }
 
     fn read(&self) -> anyhow::Result<Read> {
@@ -182,7 +194,7 @@ impl Import {
             ..Report::default()
         };
         importer.begin(run.entity, &mut plan).await?;
-        let progress = progress(run.entity, plan.len() as u64, self.json);
+        let progress = progress(run.entity, plan.len() as u64);
         for chunk in &plan.chunks {
             let done = importer.apply(run.entity, chunk).await?;
             report.created += done.created;
@@ -358,8 +370,8 @@ fn northwind_error(error: NorthwindError) -> anyhow::Error {
 }
 
 /// A bar on a terminal; nothing where stderr is a file or a pipe.
-fn progress(entity: Entity, rows: u64, json: bool) -> ProgressBar {
-    if json || !std::io::stderr().is_terminal() {
+fn progress(entity: Entity, rows: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(rows).with_message(entity.name());

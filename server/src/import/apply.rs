@@ -56,6 +56,8 @@ pub struct Settings {
     pub key: Key,
     /// Everything is rolled back.
     pub dry_run: bool,
+    /// Everything is one transaction, kept or not by [`Importer::close`].
+    pub all_or_nothing: bool,
     /// Unknown stages are added to the pipeline.
     pub add_stages: bool,
 }
@@ -106,7 +108,9 @@ pub struct Importer {
     choices: directory::Settings,
     /// Customers by the phone number or tax number that `--key` looks for.
     by_key: BTreeMap<String, Vec<CustomerId>>,
-    /// A dry run's one transaction: what later tables refer to is there, and nothing is kept.
+    /// Whether chunks share one transaction: all or nothing, or a dry run of tables that refer to each other.
+    together: bool,
+    /// The shared transaction between two chunks.
     held: Option<Tx>,
 }
 
@@ -141,6 +145,7 @@ impl Importer {
             hierarchy: people::Hierarchy::default(),
             choices,
             by_key: BTreeMap::new(),
+            together: settings.all_or_nothing,
             held: None,
         })
     }
@@ -158,6 +163,8 @@ impl Importer {
     pub async fn begin(&mut self, entity: Entity, plan: &mut Plan) -> Result<(), ActionError> {
         if entity == Entity::Users {
             self.hierarchy = people::arrange(plan);
+            // Who comes later has his manager, and customers have their owners, only if nothing is rolled back before.
+            self.together |= self.settings.dry_run;
         } else {
             self.settle_by().await?;
         }
@@ -179,7 +186,10 @@ impl Importer {
         let mut tries = 1;
         loop {
             match self.try_apply(entity, chunk, &hashes).await {
-                Err(ActionError::Storage(error)) if tries < TRIES_MAX && is_contention(&error) => tries += 1,
+                // With a shared transaction the chunks before would be lost.
+                Err(ActionError::Storage(error)) if !self.together && tries < TRIES_MAX && is_contention(&error) => {
+                    tries += 1;
+                }
                 result => return result,
             }
         }
@@ -207,7 +217,20 @@ impl Importer {
         Ok(outcome)
     }
 
-    /// Writes into the audit trail what was imported, and ends a dry run.
+    /// Ends the import. With `keep`, what a shared transaction holds is stored, unless it is a dry run.
+    ///
+    /// # Errors
+    /// The database's; nothing of a shared transaction is stored then.
+    pub async fn close(mut self, keep: bool) -> Result<(), ActionError> {
+        match self.held.take() {
+            Some(tx) if keep && !self.settings.dry_run => tx.commit().await?,
+            Some(tx) => tx.rollback().await?,
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Writes into the audit trail what was imported.
     ///
     /// # Errors
     /// The database's.
@@ -244,8 +267,10 @@ impl Importer {
     }
 
     async fn end(&mut self, tx: Tx) -> Result<(), ActionError> {
-        if self.settings.dry_run {
+        if self.together {
             self.held = Some(tx);
+        } else if self.settings.dry_run {
+            tx.rollback().await?;
         } else {
             tx.commit().await?;
         }
