@@ -101,7 +101,8 @@ CREATE TABLE scope_member (
     to_seq          BIGINT,
     PRIMARY KEY (org_id, scope, from_seq, customer_id)
 ) /* sqlite: WITHOUT ROWID */;
-CREATE INDEX scope_member_by_customer ON scope_member (org_id, customer_id);
+-- Holds every column: otherwise SQLite, which keeps no statistics, reads the whole organisation for a list of customers.
+CREATE INDEX scope_member_by_customer ON scope_member (org_id, customer_id, scope, from_seq, to_seq);
 CREATE INDEX scope_member_by_end ON scope_member (org_id, scope, to_seq) WHERE to_seq IS NOT NULL;
 
 -- What was touched in a scope, for each view of it (sync_core::visibility::View) apart, so that no probe moves

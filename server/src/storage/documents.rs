@@ -223,7 +223,8 @@ pub async fn list_changes(
             for document in chunk {
                 list.push_bind(document.0);
             }
-            query.push(") AND log_seq > ").push_bind(after);
+            // The plus keeps both databases from reading the whole log after that place instead of these documents.
+            query.push(") AND +log_seq > ").push_bind(after);
             query.build_query_as().fetch_all(connection).await
         })?;
         for change in rows.into_iter().filter_map(RawChange::change) {
