@@ -223,3 +223,30 @@ pub async fn directory(tx: &mut Tx, org: OrgId) -> Result<Directory, StorageErro
 fn to_json(settings: &Settings) -> Result<String, StorageError> {
     serde_json::to_string(settings).map_err(|error| StorageError::Encode(error.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{storage::log, testing};
+
+    #[tokio::test]
+    async fn an_organisation_gets_a_new_log_and_its_teams_are_found_by_name_within_it() {
+        for test in testing::apps().await {
+            let (org, other) = (test.organisation("A").await, test.organisation("B").await);
+            let east = test.team(org, "East", None).await;
+            let (log, mut tx) = (LogId(test.app.seam.uuid()), test.app.database.write().await.unwrap());
+            assert_eq!(teams::find_by_name(&mut tx, org, "East").await.unwrap(), Some(east));
+            assert_eq!(teams::find_by_name(&mut tx, other, "East").await.unwrap(), None);
+            let untouched = find(&mut tx, other).await.unwrap().unwrap();
+            set_log(&mut tx, org, log).await.unwrap();
+            assert_eq!(log::log_id(&mut tx, org).await.unwrap(), log);
+            assert_eq!(find(&mut tx, other).await.unwrap(), Some(untouched));
+            assert!(lock(&mut tx, org).await.unwrap());
+            let nowhere = OrgId(Uuid::nil());
+            assert!(!lock(&mut tx, nowhere).await.unwrap());
+            assert_eq!(find(&mut tx, nowhere).await.unwrap(), None);
+            let names: Vec<_> = list(&mut tx).await.unwrap().into_iter().map(|one| one.name).collect();
+            assert_eq!(names, ["A", "B"]);
+        }
+    }
+}

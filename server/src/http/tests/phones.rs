@@ -317,7 +317,7 @@ async fn enrolling_needs_the_password_a_name_and_a_real_key() {
 
 #[tokio::test]
 async fn a_person_has_a_bounded_number_of_devices() {
-    let (_, app) = with_wang().await.remove(0);
+    let (_test, app) = with_wang().await.remove(0);
     for seed in 1..=DEVICES_PER_PERSON_MAX {
         enrol(&app, u8::try_from(seed).unwrap()).await;
     }
