@@ -20,7 +20,7 @@ use sync_core::{
     document::SCHEMA_VERSION,
     ids::{DeviceId, LogId, OrgId},
     protocol::{
-        limits::PAGE_BYTES_MAX,
+        limits::{MESSAGE_CHANGES_MAX, PAGE_BYTES_MAX},
         message::{IntentOutcome, SyncRequest, SyncResponse, Verdict},
     },
     time::Timestamp,
@@ -102,6 +102,12 @@ struct Session {
 pub async fn sync(app: &App, token: &AccessToken, request: SyncRequest) -> Result<Option<SyncResponse>, ActionError> {
     if request.device != token.device {
         return Err(ActionError::refused(Code::ActorConflict));
+    }
+    let changes: usize = request.documents.iter().map(|document| document.changes.len()).sum();
+    if changes > MESSAGE_CHANGES_MAX {
+        return Err(ActionError::refused(Code::TooLarge).because(format!(
+            "A message holds at most {MESSAGE_CHANGES_MAX} changes; send the rest in the next."
+        )));
     }
     let _one_at_a_time = app
         .syncing

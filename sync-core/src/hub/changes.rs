@@ -231,11 +231,16 @@ impl Decider {
         known: &impl Fn(ChangeId) -> Option<KnownRefusal>,
         trial: Trial,
     ) -> ChangeDecision {
-        if let Some(code) = actor_code(change.actor) {
+        // What a frozen actor wrote before is answered as it was; it only writes nothing new.
+        let refused = actor_code(change.actor);
+        if let Some(code) = refused.filter(|code| *code != "actor_frozen") {
             return rejected(code);
         }
         if let Some(decision) = self.repetition(&change, known) {
             return decision;
+        }
+        if let Some(code) = refused {
+            return rejected(code);
         }
         if let Some(blocked) = &self.blocked {
             return blocked.clone();
@@ -287,27 +292,33 @@ impl Decider {
         change: &Change,
         known: &impl Fn(ChangeId) -> Option<KnownRefusal>,
     ) -> Option<ChangeDecision> {
-        use sha2::{Digest, Sha256};
         let id = change.id();
         if let Some(applied) = self.document.state().change(id) {
             let hash = applied.hash;
             let same = self.document.changes().iter().any(|held| held == change);
             if !same {
-                return Some(equivocation());
+                return Some(self.refused_before(change, known).unwrap_or_else(equivocation));
             }
             self.hashes.push(hash);
             return Some(ChangeDecision::Repeated {
                 late: self.late.contains(&id),
             });
         }
-        let refusal = known(id)?;
+        known(id)?;
+        Some(self.refused_before(change, known).unwrap_or_else(equivocation))
+    }
+
+    /// The decision given to this very change when it was refused.
+    fn refused_before(
+        &self,
+        change: &Change,
+        known: &impl Fn(ChangeId) -> Option<KnownRefusal>,
+    ) -> Option<ChangeDecision> {
+        use sha2::{Digest, Sha256};
+        let refusal = known(change.id())?;
         let body = oplist::encode(change, self.kind, crate::document::SCHEMA_VERSION);
         let sha: [u8; 32] = Sha256::digest(&body).into();
-        Some(if sha == refusal.body_sha256 {
-            refusal.decision
-        } else {
-            equivocation()
-        })
+        (sha == refusal.body_sha256).then_some(refusal.decision)
     }
 
     /// Whether the author may make this change: now, or late because he could until a loss his device has not

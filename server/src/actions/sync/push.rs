@@ -1,12 +1,12 @@
 //! The changes of a message: read what they refer to, let the hub decide, and turn the decisions into a job.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use sync_core::{
     airlock::Trial,
-    document::{ChangeId, Document, Kind},
+    document::{ChangeId, Document, Kind, fixed_changes},
     hub::{ChangeDecision, CustomerStanding, ExistingDocument, KnownRefusal, PushedDocument, decide_document},
     ids::{ActorId, CustomerId, DeviceId, DocumentId, OrgId, UserId},
     projection::{Attribution, checked_in_by, project},
@@ -36,6 +36,12 @@ use crate::{
 const QUARANTINE_BYTES_MAX: i64 = 10 * 1024 * 1024;
 /// One change in so many is also saved, loaded and compared.
 const RELOAD_EVERY: u64 = 64;
+/// Version of the UUIDs that are derived and not made by a device.
+const DERIVED_VERSION: usize = 5;
+/// Codes of changes that are not by one of the device's own actors.
+const FORGERIES: [&str; 2] = ["actor_unknown", "actor_foreign"];
+/// The same code of a change by an actor that writes no more.
+const FROZEN: &str = "actor_frozen";
 
 /// Everything the hub needs to know for one message, read in one snapshot.
 pub(super) struct Facts {
@@ -148,7 +154,7 @@ pub(super) fn decide(
     job.actors = request
         .actors
         .iter()
-        .filter(|actor| !facts.actors.contains_key(actor))
+        .filter(|actor| !facts.actors.contains_key(actor) && !is_fixed(**actor))
         .map(|actor| ActorRow {
             actor: *actor,
             device: Some(pusher.device),
@@ -161,13 +167,19 @@ pub(super) fn decide(
     }
     let mut verdicts = Vec::new();
     let mut count = u64::from_le_bytes(seam.random());
+    let mut named = BTreeSet::new();
     for pushed in pushed {
-        let decisions = decide_one(pusher, seam, pushed, &mut facts, &mut job, &mut count);
-        verdicts.extend(decisions);
+        // Each document stands once in a message; what comes again for it was not built on what comes first.
+        let repeated = pushed.document.is_some_and(|document| !named.insert(document));
+        verdicts.extend(if repeated {
+            malformed(pushed)
+        } else {
+            decide_one(pusher, seam, pushed, &mut facts, &mut job, &mut count)
+        });
     }
     let foreign = verdicts
         .iter()
-        .filter(|verdict| matches!(verdict, Verdict::Rejected { code } if code.starts_with("actor_")))
+        .filter(|verdict| matches!(verdict, Verdict::Rejected { code } if FORGERIES.contains(&code.as_str())))
         .count();
     if foreign > 0 {
         job.flags = Some((pusher.device, u32::try_from(foreign).unwrap_or(u32::MAX).min(16)));
@@ -192,25 +204,21 @@ fn decide_one(
     job: &mut Job,
     count: &mut u64,
 ) -> Vec<Verdict> {
-    let malformed = || {
-        vec![
-            Verdict::Rejected {
-                code: "malformed".into()
-            };
-            pushed.message.changes.len()
-        ]
-    };
     let Some(customer) = pushed.customer else {
-        return malformed();
+        return malformed(pushed);
     };
     // A kind this server does not know can have any id.
     let Some(document) = pushed
         .document
         .or(pushed.kind.is_none().then_some(DocumentId(Uuid::nil())))
     else {
-        return malformed();
+        return malformed(pushed);
     };
     let loaded = facts.loaded.remove(&document);
+    let takes_place = |kind: Kind| !may_be_new(pusher.org, customer, kind, document);
+    if loaded.is_none() && pushed.kind.is_some_and(takes_place) {
+        return malformed(pushed);
+    }
     let standing = customer_standing(pusher, facts, customer, pushed.kind, loaded.as_ref());
     let assignment = facts.assignments.get(&customer).copied();
     let existing = loaded.as_ref().map(|loaded| ExistingDocument {
@@ -225,9 +233,10 @@ fn decide_one(
         hashes: &pushed.message.hashes,
     };
     let actor_code = |actor| match facts.actors.get(&actor) {
+        None if is_fixed(actor) => Some("actor_foreign"),
         None => Some("actor_unknown"),
         Some(row) if row.device != Some(pusher.device) => Some("actor_foreign"),
-        Some(row) if row.frozen => Some("actor_frozen"),
+        Some(row) if row.frozen => Some(FROZEN),
         Some(_) => None,
     };
     let known = |change| facts.refusals.get(&(document, change)).map(known_refusal);
@@ -298,6 +307,29 @@ fn decide_one(
     }
     job.documents.push(write);
     verdicts
+}
+
+fn malformed(pushed: &Pushed<'_>) -> Vec<Verdict> {
+    let verdict = Verdict::Rejected {
+        code: "malformed".into(),
+    };
+    vec![verdict; pushed.message.changes.len()]
+}
+
+/// Actors of changes that every build embeds are nobody's to declare.
+fn is_fixed(actor: ActorId) -> bool {
+    let mut fixed = Kind::ALL.into_iter().flat_map(fixed_changes);
+    fixed.any(|fixed| fixed.change.actor == actor)
+}
+
+/// Whether a document may come into being under this id. A customer has one card, under the id that follows from both;
+/// and nobody puts a visit where somebody's card, dossier or managers' notes will be.
+fn may_be_new(org: OrgId, customer: CustomerId, kind: Kind, document: DocumentId) -> bool {
+    if kind.is_single() {
+        document == DocumentId::derived(org, customer, kind, 0)
+    } else {
+        document.0.get_version_num() != DERIVED_VERSION
+    }
 }
 
 fn customer_standing(
@@ -379,7 +411,12 @@ fn refuse(
             return Verdict::Retry(sync_core::protocol::message::RetryReason::Later);
         }
     }
-    let change = pushed.kind.and_then(|kind| oplist::decode(body, kind).ok());
+    // Under an actor's name nothing is kept that its device has not said: it would be held against the device.
+    let is_named = !FORGERIES.contains(&code) && code != FROZEN;
+    let change = pushed
+        .kind
+        .and_then(|kind| oplist::decode(body, kind).ok())
+        .filter(|_| is_named);
     if let (Some(change), Some(kind)) = (&change, pushed.kind) {
         let canonical = oplist::encode(change, kind, sync_core::document::SCHEMA_VERSION);
         let equivocation = matches!(decision, ChangeDecision::Rejected { equivocation: true, .. });
