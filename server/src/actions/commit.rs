@@ -220,7 +220,7 @@ async fn run(
             let work: Vec<&Job> = batch.iter().map(|queued| &queued.job).collect();
             let outcomes = match write_batch(&database, org, seam.now(), &work).await {
                 Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
-                Err(error) => failures(error, batch.len()),
+                Err(error) => write_apart(&database, org, seam.now(), &work, error).await,
             };
             news.notify_waiters();
             for (queued, outcome) in batch.into_iter().zip(outcomes) {
@@ -246,11 +246,24 @@ async fn fill(batch: &mut Vec<Queued>, jobs: &mut mpsc::Receiver<Queued>, decidi
     }
 }
 
-fn failures(error: StorageError, count: usize) -> Vec<Result<Outcome, CommitError>> {
-    let error = Arc::new(error);
-    (0..count)
-        .map(|_| Err(CommitError::Storage(Arc::clone(&error))))
-        .collect()
+/// A batch that failed is written job by job, so that one the database does not take spoils nobody else's.
+async fn write_apart(
+    database: &Database,
+    org: OrgId,
+    now: Timestamp,
+    jobs: &[&Job],
+    error: StorageError,
+) -> Vec<Result<Outcome, CommitError>> {
+    let failure = |error: StorageError| CommitError::Storage(Arc::new(error));
+    if jobs.len() == 1 {
+        return vec![Err(failure(error))];
+    }
+    let mut outcomes = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let written = write_batch(database, org, now, &[job]).await;
+        outcomes.push(written.map(|outcomes| outcomes[0]).map_err(failure));
+    }
+    outcomes
 }
 
 async fn write_batch(
