@@ -25,7 +25,7 @@ use crate::{
     storage::{
         Tx,
         audit::{self, AuditRow},
-        documents, log, organisation,
+        devices, documents, log, organisation,
         ownership::{self, Assignment, OwnershipEvent},
         people::{self, Account},
         pools,
@@ -71,6 +71,11 @@ pub async fn decide_intents_in(
     let account = people::find(tx, asker.org, asker.user)
         .await?
         .ok_or_else(|| ActionError::refused(Code::NotFound))?;
+    if let Some(device) = asker.device
+        && devices::list_active(tx, asker.org, &[device]).await?.is_empty()
+    {
+        return Err(ActionError::refused(Code::DeviceRevoked));
+    }
     let policy = organisation::find_settings(tx, asker.org).await?.policy;
     let pools = pools::list_of_user(tx, asker.org, asker.user).await?;
     let mut desk = Desk {
@@ -203,6 +208,10 @@ impl Desk<'_> {
         }
         if reason_of(&intent.action).chars().count() > REASON_CHARS_MAX {
             return Ok((refuse("too_long"), false));
+        }
+        // One of the databases cannot hold it.
+        if reason_of(&intent.action).contains('\0') {
+            return Ok((refuse("invalid_request"), false));
         }
         let before = self.before(tx, intent.customer).await?;
         let facts = self.facts(tx, intent, &before, seq).await?;
