@@ -1,3 +1,5 @@
-//! What Fieldpool's tests share: the simulated world.
+//! What Fieldpool's tests share: the simulated world, and clients that speak the wire by hand.
 
+pub mod oracle;
+pub mod wire;
 pub mod world;

@@ -1,0 +1,32 @@
+//! The cases of the sync endpoint: hostile, unlucky and honest devices against the real server, on both databases.
+
+#[path = "wire/actors.rs"]
+mod actors;
+#[path = "wire/changes.rs"]
+mod changes;
+#[path = "wire/fields.rs"]
+mod fields;
+
+use sync_core::protocol::message::{RetryReason, Verdict};
+
+const ACCEPTED: Verdict = Verdict::Accepted { late: false };
+
+fn rejected(code: &str) -> Verdict {
+    Verdict::Rejected { code: code.to_owned() }
+}
+
+/// What a verdict says, without the ticket.
+fn said(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Quarantined { reason, .. } => format!("quarantined {reason}"),
+        Verdict::Rejected { code } => format!("rejected {code}"),
+        Verdict::Retry(RetryReason::MissingDependencies(missing)) => format!("retry missing {}", missing.len()),
+        Verdict::Retry(reason) => format!("retry {reason:?}"),
+        Verdict::Accepted { late: true } => "late".to_owned(),
+        other => other.name().to_owned(),
+    }
+}
+
+fn all_said(verdicts: &[Verdict]) -> Vec<String> {
+    verdicts.iter().map(said).collect()
+}
