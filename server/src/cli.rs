@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod admin;
 mod export;
 mod import;
+mod rep;
 mod serve;
 mod target;
 
@@ -26,6 +27,7 @@ enum Command {
     Admin(admin::Admin),
     Import(import::Import),
     Export(export::Export),
+    Rep(rep::Rep),
 }
 
 /// Wrong usage that the parser cannot see: exit status 2.
@@ -50,6 +52,7 @@ pub fn run() -> ExitCode {
         Command::Admin(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
+        Command::Rep(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

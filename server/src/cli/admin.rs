@@ -9,7 +9,7 @@ use crate::{app::App, config::Config, seam::Seam, telemetry};
 
 mod key;
 mod org;
-mod password;
+pub(super) mod password;
 mod pool;
 mod team;
 mod user;

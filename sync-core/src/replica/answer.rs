@@ -237,7 +237,8 @@ impl<S: Store> Replica<'_, S> {
                 self.state.changes_max /= 2;
                 AfterProblem::SendLess
             }
-            "busy" => AfterProblem::Wait,
+            // The server still works on this message, or on one that was given up here.
+            "busy" | "sync_in_progress" => AfterProblem::Wait,
             "upgrade_required" => {
                 self.state.upgrade_required = true;
                 self.state.last_contact = now;

@@ -11,7 +11,7 @@ const VARIABLE: &str = "FIELDPOOL_PASSWORD";
 const LINE_BYTES_MAX: u64 = 8 * 1024;
 
 /// The password given to this command; `None` if stdin is empty.
-pub(super) fn read() -> anyhow::Result<Option<String>> {
+pub(in crate::cli) fn read() -> anyhow::Result<Option<String>> {
     if let Ok(password) = std::env::var(VARIABLE) {
         return Ok(Some(password).filter(|password| !password.is_empty()));
     }
