@@ -218,7 +218,12 @@ impl<T: Transport> Phone<T> {
 
     fn handle_refusal(&mut self, response: &Response) -> Result<AfterProblem, PhoneError> {
         let (now, problem) = (self.seam.now(), read_problem(response));
-        self.engine(|replica| Ok(replica.handle_problem(&problem.code, now)?))
+        let code = match response.status {
+            // Whatever is wrong with the token, a new one is asked for.
+            401 => "reauthenticate",
+            _ => problem.code.as_str(),
+        };
+        self.engine(|replica| Ok(replica.handle_problem(code, now)?))
     }
 
     /// What was dropped leaves the file, and its photos the folder.
