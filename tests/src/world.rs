@@ -3,8 +3,8 @@
 //!
 //! A failing seed is replayed by `FIELDPOOL_SEED=n cargo test -p tests --test simulation`.
 
-mod company;
 mod check;
+mod company;
 mod network;
 mod oracle;
 mod people;
@@ -101,7 +101,10 @@ impl World {
     #[must_use]
     pub fn new(seed: u64, size: Size) -> Self {
         // What the server has to complain about belongs to a failure.
-        let _ = tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).with_test_writer().try_init();
+        let _ = tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+            .with_test_writer()
+            .try_init();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         // Durable means a sync to memory here: the faults are the simulator's, not the disk's.
         let folder = TempDir::with_prefix_in("fieldpool-world-", temporary_root()).expect("a temporary folder");
@@ -142,7 +145,14 @@ impl World {
         let mut phone = Phone::new(store, wire, seam.clone());
         phone.set_patience(2);
         let login = self.company.people[person].login.clone();
-        phone.enroll("http://world", &login, server::testing::PASSWORD, &format!("phone {index}")).expect("enrols");
+        phone
+            .enroll(
+                "http://world",
+                &login,
+                server::testing::PASSWORD,
+                &format!("phone {index}"),
+            )
+            .expect("enrols");
         self.handsets.push(Handset {
             person,
             phone,
@@ -192,7 +202,9 @@ impl World {
     }
 
     fn jump_clock(&mut self, handset: usize) {
-        let days = *[-3650, -3, -1, 0, 1, 3, 3650].choose(&mut self.rng).expect("one of seven");
+        let days = *[-3650, -3, -1, 0, 1, 3, 3650]
+            .choose(&mut self.rng)
+            .expect("one of seven");
         self.note(format!("phone {handset}: its clock is {days} days off"));
         self.handsets[handset].skew_ms = days * 86_400_000;
         self.set_now(self.now);
@@ -200,7 +212,9 @@ impl World {
 
     fn maybe_kill(&mut self, handset: usize) {
         if self.rng.random_bool(0.2) {
-            let step = *mobile_ffi::seam::steps::ALL.choose(&mut self.rng).expect("there are steps");
+            let step = *mobile_ffi::seam::steps::ALL
+                .choose(&mut self.rng)
+                .expect("there are steps");
             self.handsets[handset].seam.crash_at(step, self.rng.random_range(1..3));
         }
     }
@@ -246,7 +260,11 @@ impl World {
     /// Remembers what is in a phone's outbox.
     fn observe(&mut self, handset: usize) {
         let slot = &mut self.handsets[handset];
-        let outbox = slot.phone.store_mut().read::<_, mobile_ffi::store::StoreError>(|tx| tx.outbox()).expect("the outbox is read");
+        let outbox = slot
+            .phone
+            .store_mut()
+            .read::<_, mobile_ffi::store::StoreError>(|tx| tx.outbox())
+            .expect("the outbox is read");
         for entry in outbox {
             if !slot.seen.iter().any(|(id, ..)| *id == entry.id) {
                 slot.seen.push((entry.id, entry.document, entry.change));
@@ -307,7 +325,12 @@ impl World {
         let trace = self.trace.borrow();
         let lines: Vec<&str> = trace.lines().collect();
         let last = &lines[lines.len().saturating_sub(60)..];
-        panic!("seed {}: {what}\nreplay: FIELDPOOL_SEED={} cargo test -p tests --test simulation\n{}", self.seed, self.seed, last.join("\n"));
+        panic!(
+            "seed {}: {what}\nreplay: FIELDPOOL_SEED={} cargo test -p tests --test simulation\n{}",
+            self.seed,
+            self.seed,
+            last.join("\n")
+        );
     }
 
     /// The people's user id of a phone.
@@ -323,11 +346,19 @@ fn temporary_root() -> PathBuf {
 }
 
 fn start_server(folder: PathBuf, seam: &Seam) -> (tokio::runtime::Runtime, App) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let config = Config { password_cost: PasswordCost::for_tests(), ..Config::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let config = Config {
+        password_cost: PasswordCost::for_tests(),
+        ..Config::default()
+    };
     let app = runtime.block_on(async {
         let database = Database::open_sqlite(&folder, false).await.expect("the database opens");
-        App::new(database, seam.clone(), config).await.expect("the server starts")
+        App::new(database, seam.clone(), config)
+            .await
+            .expect("the server starts")
     });
     let _ = router;
     (runtime, app)

@@ -5,7 +5,11 @@ use tests::world::{Size, Tally, World};
 
 /// Worlds of the ordinary run.
 const SEEDS: u64 = 200;
-const SIZE: Size = Size { phones: 4, customers: 12, steps: 90 };
+const SIZE: Size = Size {
+    phones: 4,
+    customers: 12,
+    steps: 90,
+};
 
 fn run(seed: u64) -> (Tally, String) {
     let mut world = World::new(seed, SIZE);
@@ -17,7 +21,10 @@ fn run(seed: u64) -> (Tally, String) {
 
 /// The seeds of one part of the run; nextest runs the parts side by side.
 fn part(number: u64, of: u64) {
-    let seeds: u64 = std::env::var("FIELDPOOL_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
+    let seeds: u64 = std::env::var("FIELDPOOL_SEEDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(SEEDS);
     if let Some(seed) = std::env::var("FIELDPOOL_SEED").ok().and_then(|text| text.parse().ok()) {
         if seed % of == number {
             let (tally, trace) = run(seed);

@@ -441,14 +441,7 @@ pub(crate) async fn place_customer(
     };
     match before {
         None => {
-            ownership::insert_customer(
-                tx,
-                placing.org,
-                &assignment,
-                placing.created_at,
-                placing.external_id,
-            )
-            .await?;
+            ownership::insert_customer(tx, placing.org, &assignment, placing.created_at, placing.external_id).await?;
         }
         Some(_) => ownership::update_assignment(tx, placing.org, &assignment).await?,
     }

@@ -31,8 +31,9 @@ impl World {
 
     /// Every document's row is the fold of its changes.
     fn check_server(&self, look: &Connection) {
-        let mut statement =
-            look.prepare("SELECT document_id, kind, fields FROM document").expect("documents can be listed");
+        let mut statement = look
+            .prepare("SELECT document_id, kind, fields FROM document")
+            .expect("documents can be listed");
         let rows: Vec<(Vec<u8>, u8, String)> = statement
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .expect("documents are listed")
@@ -44,7 +45,10 @@ impl World {
             let projection = project(document.state(), |change| attributions.get(&change).copied());
             let stored: Json = serde_json::from_str(&fields).expect("JSON");
             if Json::Object(projection.fields) != stored {
-                self.fail(&format!("the row of document {} is not the fold of its changes", hex::encode(&id)));
+                self.fail(&format!(
+                    "the row of document {} is not the fold of its changes",
+                    hex::encode(&id)
+                ));
             }
         }
     }
@@ -59,25 +63,34 @@ impl World {
             .expect("events can be listed");
         type Id = Option<Vec<u8>>;
         let rows: Vec<(Vec<u8>, Id, Id, Id, Id)> = statement
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
+            .query_map([], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            })
             .expect("events are listed")
             .collect::<Result<_, _>>()
             .expect("rows are read");
         let mut last: BTreeMap<Vec<u8>, (Id, Id)> = BTreeMap::new();
         for (customer, from_owner, from_pool, to_owner, to_pool) in rows {
-            let before = last.insert(customer.clone(), (to_owner, to_pool)).unwrap_or((None, None));
+            let before = last
+                .insert(customer.clone(), (to_owner, to_pool))
+                .unwrap_or((None, None));
             if before != (from_owner, from_pool) {
                 self.fail(&format!("the chain of owners of {} is broken", hex::encode(customer)));
             }
         }
         for (customer, (owner, pool)) in last {
             let now: (Id, Id) = look
-                .query_row("SELECT owner_id, pool_id FROM customer WHERE customer_id = ?1", [&customer], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })
+                .query_row(
+                    "SELECT owner_id, pool_id FROM customer WHERE customer_id = ?1",
+                    [&customer],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
                 .expect("a customer");
             if now != (owner, pool) {
-                self.fail(&format!("customer {} is not where its chain ends", hex::encode(customer)));
+                self.fail(&format!(
+                    "customer {} is not where its chain ends",
+                    hex::encode(customer)
+                ));
             }
         }
     }
@@ -85,8 +98,14 @@ impl World {
     /// Nothing recorded is nowhere, and everything ends in exactly one verdict.
     fn check_fates(&mut self, look: &Connection) {
         for handset in 0..self.handsets.len() {
-            let open: Vec<i64> =
-                self.handsets[handset].phone.store_mut().read::<_, mobile_ffi::store::StoreError>(|tx| tx.outbox()).expect("an outbox").iter().map(|entry| entry.id).collect();
+            let open: Vec<i64> = self.handsets[handset]
+                .phone
+                .store_mut()
+                .read::<_, mobile_ffi::store::StoreError>(|tx| tx.outbox())
+                .expect("an outbox")
+                .iter()
+                .map(|entry| entry.id)
+                .collect();
             let slot = &self.handsets[handset];
             let mut finals: BTreeMap<i64, &str> = BTreeMap::new();
             for (entry, verdict) in &slot.settled {
@@ -108,10 +127,14 @@ impl World {
                 let verdict = finals.get(entry).copied();
                 let logged = is_logged(look, *document, *change);
                 if verdict == Some("accepted") && !logged {
-                    self.fail(&format!("entry {entry} of phone {handset} was acknowledged and is not in the log"));
+                    self.fail(&format!(
+                        "entry {entry} of phone {handset} was acknowledged and is not in the log"
+                    ));
                 }
                 if !logged && !is_refused(look, *document, *change) && !has_refusal(look, *document) {
-                    self.fail(&format!("entry {entry} of phone {handset} (document {document}) is nowhere"));
+                    self.fail(&format!(
+                        "entry {entry} of phone {handset} (document {document}) is nowhere"
+                    ));
                 }
             }
         }
@@ -120,8 +143,9 @@ impl World {
     /// A phone holds exactly what the policy lets its person read, as the server has it.
     fn check_phone(&mut self, look: &Connection, handset: usize) {
         let user = self.user_of(handset);
-        let mut statement =
-            look.prepare("SELECT document_id, fields FROM document").expect("documents can be listed");
+        let mut statement = look
+            .prepare("SELECT document_id, fields FROM document")
+            .expect("documents can be listed");
         let rows: Vec<(Vec<u8>, String)> = statement
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
             .expect("documents are listed")
@@ -163,19 +187,30 @@ impl World {
             .read::<_, mobile_ffi::store::StoreError>(|tx| tx.known_documents())
             .expect("documents are listed");
         // What was refused stays visible where it was made, beside the tray that says why.
-        let refused = store.read::<_, mobile_ffi::store::StoreError>(|tx| tx.tray()).expect("the tray is read");
+        let refused = store
+            .read::<_, mobile_ffi::store::StoreError>(|tx| tx.tray())
+            .expect("the tray is read");
         let refused = |document: DocumentId| refused.iter().any(|entry| entry.document == Some(document));
-        let extra: Vec<_> = held.iter().filter(|document| !exists_document(look, **document)).copied().collect();
+        let extra: Vec<_> = held
+            .iter()
+            .filter(|document| !exists_document(look, **document))
+            .copied()
+            .collect();
         let expected = expected + extra.len();
         if let Some(document) = extra.iter().find(|document| !refused(**document)) {
             let row = self.handsets[handset]
                 .phone
                 .store_mut()
                 .read::<_, mobile_ffi::store::StoreError>(|tx| tx.document(*document));
-            self.fail(&format!("phone {handset} holds {document}, which the server does not have: {row:?}"));
+            self.fail(&format!(
+                "phone {handset} holds {document}, which the server does not have: {row:?}"
+            ));
         }
         if held.len() != expected {
-            self.fail(&format!("phone {handset} holds {} documents instead of {expected}", held.len()));
+            self.fail(&format!(
+                "phone {handset} holds {} documents instead of {expected}",
+                held.len()
+            ));
         }
     }
 
@@ -187,17 +222,31 @@ impl World {
             let _ = self.network.borrow_mut().call(request, None);
         }
         if counts(look) != before {
-            self.fail(&format!("a replay changed the server: {before:?} became {:?}", counts(look)));
+            self.fail(&format!(
+                "a replay changed the server: {before:?} became {:?}",
+                counts(look)
+            ));
         }
     }
 }
 
 fn fold(look: &Connection, id: &[u8], kind: Kind) -> (Document, BTreeMap<ChangeId, Attribution>) {
     let mut statement = look
-        .prepare("SELECT actor, seq, hash, body, author_id, device_id FROM change WHERE document_id = ?1 ORDER BY log_seq")
+        .prepare(
+            "SELECT actor, seq, hash, body, author_id, device_id FROM change WHERE document_id = ?1 ORDER BY log_seq",
+        )
         .expect("changes can be listed");
     let rows: Vec<(Vec<u8>, i64, Vec<u8>, Vec<u8>, Vec<u8>, Option<Vec<u8>>)> = statement
-        .query_map([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)))
+        .query_map([id], |row| {
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+                row.get(5)?,
+            ))
+        })
         .expect("changes are listed")
         .collect::<Result<_, _>>()
         .expect("rows are read");
@@ -208,7 +257,10 @@ fn fold(look: &Connection, id: &[u8], kind: Kind) -> (Document, BTreeMap<ChangeI
         let built = sync_core::airlock::admit(&mut document, change, body.len(), sync_core::airlock::Trial::Build)
             .expect("the log fits together");
         assert_eq!(built.hash, ChangeHash::from_slice(&hash).expect("a hash"));
-        let id = ChangeId { actor: ActorId::from_slice(&actor).expect("an actor"), seq: seq.cast_unsigned() };
+        let id = ChangeId {
+            actor: ActorId::from_slice(&actor).expect("an actor"),
+            seq: seq.cast_unsigned(),
+        };
         let author = UserId(Uuid::from_slice(&author).expect("an id"));
         let device = device.map(|device| DeviceId(Uuid::from_slice(&device).expect("an id")));
         attributions.insert(id, Attribution { author, device });
@@ -217,40 +269,72 @@ fn fold(look: &Connection, id: &[u8], kind: Kind) -> (Document, BTreeMap<ChangeI
 }
 
 fn is_logged(look: &Connection, document: DocumentId, change: ChangeId) -> bool {
-    exists(look, "SELECT 1 FROM change WHERE document_id = ?1 AND actor = ?2 AND seq = ?3", document, change)
+    exists(
+        look,
+        "SELECT 1 FROM change WHERE document_id = ?1 AND actor = ?2 AND seq = ?3",
+        document,
+        change,
+    )
 }
 
 fn is_refused(look: &Connection, document: DocumentId, change: ChangeId) -> bool {
-    exists(look, "SELECT 1 FROM refusal WHERE document_id = ?1 AND actor = ?2 AND seq = ?3", document, change)
+    exists(
+        look,
+        "SELECT 1 FROM refusal WHERE document_id = ?1 AND actor = ?2 AND seq = ?3",
+        document,
+        change,
+    )
 }
 
 fn exists(look: &Connection, sql: &str, document: DocumentId, change: ChangeId) -> bool {
-    look.query_row(sql, params![document.as_bytes(), change.actor.0, change.seq.cast_signed()], |_| Ok(()))
-        .optional()
-        .expect("a look")
-        .is_some()
+    look.query_row(
+        sql,
+        params![document.as_bytes(), change.actor.0, change.seq.cast_signed()],
+        |_| Ok(()),
+    )
+    .optional()
+    .expect("a look")
+    .is_some()
 }
 
 fn exists_document(look: &Connection, document: DocumentId) -> bool {
-    look.query_row("SELECT 1 FROM document WHERE document_id = ?1", [document.as_bytes()], |_| Ok(()))
-        .optional()
-        .expect("a look")
-        .is_some()
+    look.query_row(
+        "SELECT 1 FROM document WHERE document_id = ?1",
+        [document.as_bytes()],
+        |_| Ok(()),
+    )
+    .optional()
+    .expect("a look")
+    .is_some()
 }
 
 /// Something of the document was refused: what depended on it was issued again under another name.
 fn has_refusal(look: &Connection, document: DocumentId) -> bool {
-    look.query_row("SELECT 1 FROM refusal WHERE document_id = ?1 LIMIT 1", [document.as_bytes()], |_| Ok(()))
-        .optional()
-        .expect("a look")
-        .is_some()
+    look.query_row(
+        "SELECT 1 FROM refusal WHERE document_id = ?1 LIMIT 1",
+        [document.as_bytes()],
+        |_| Ok(()),
+    )
+    .optional()
+    .expect("a look")
+    .is_some()
 }
 
 fn counts(look: &Connection) -> Vec<i64> {
-    ["change", "refusal", "intent", "document", "customer", "ownership_event", "scope_member", "actor"]
-        .iter()
-        .map(|table| {
-            look.query_row(&format!("SELECT COUNT(*) FROM {table}"), [], |row| row.get(0)).expect("a count")
-        })
-        .collect()
+    [
+        "change",
+        "refusal",
+        "intent",
+        "document",
+        "customer",
+        "ownership_event",
+        "scope_member",
+        "actor",
+    ]
+    .iter()
+    .map(|table| {
+        look.query_row(&format!("SELECT COUNT(*) FROM {table}"), [], |row| row.get(0))
+            .expect("a count")
+    })
+    .collect()
 }

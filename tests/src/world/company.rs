@@ -53,7 +53,9 @@ impl Company {
     }
 
     async fn build(app: &App, rng: &mut impl Rng, size: Size) -> Self {
-        let org = add_organisation(app, None, "World", "Asia/Shanghai").await.expect("an organisation");
+        let org = add_organisation(app, None, "World", "Asia/Shanghai")
+            .await
+            .expect("an organisation");
         let head = add_team(app, None, org, "Head", None).await.expect("a team");
         let north = add_team(app, None, org, "North", Some(head)).await.expect("a team");
         let south = add_team(app, None, org, "South", Some(head)).await.expect("a team");
@@ -61,14 +63,19 @@ impl Company {
         for name in ["East pool", "West pool"] {
             pools.push(add_pool(app, None, org, name).await.expect("a pool"));
         }
-        let mut company = Self { org, teams: [head, north, south], pools, people: Vec::new(), customers: Vec::new() };
+        let mut company = Self {
+            org,
+            teams: [head, north, south],
+            pools,
+            people: Vec::new(),
+            customers: Vec::new(),
+        };
         company.hire(app, "office", Role::BackOffice, head, &[]).await;
         company.hire(app, "boss", Role::Manager, head, &[]).await;
         company.hire(app, "south_boss", Role::Manager, south, &[]).await;
         for index in 0..size.phones.max(3) {
             let team = if index % 2 == 0 { north } else { south };
-            let pools: Vec<PoolId> =
-                company.pools.iter().copied().filter(|_| rng.random_bool(0.6)).collect();
+            let pools: Vec<PoolId> = company.pools.iter().copied().filter(|_| rng.random_bool(0.6)).collect();
             company.hire(app, &format!("rep{index}"), Role::Rep, team, &pools).await;
         }
         for index in 0..size.customers {
@@ -86,8 +93,14 @@ impl Company {
             team: Some(team),
             pools: pools.iter().map(|pool| (*pool, false)).collect(),
         };
-        let id = add_person(app, None, self.org, &person, Some(PASSWORD)).await.expect("a person");
-        self.people.push(Person { id, login: login.to_owned(), role });
+        let id = add_person(app, None, self.org, &person, Some(PASSWORD))
+            .await
+            .expect("a person");
+        self.people.push(Person {
+            id,
+            login: login.to_owned(),
+            role,
+        });
     }
 
     async fn add_customer(&mut self, app: &App, rng: &mut impl Rng, index: usize) {
@@ -99,24 +112,43 @@ impl Company {
         let customer = create_customer(app, office, pool, card).await.expect("a customer");
         if !in_pool {
             let owner = self.people[rng.random_range(1..self.people.len())].id;
-            let action = IntentAction::Assign { owner, reason: String::new() };
+            let action = IntentAction::Assign {
+                owner,
+                reason: String::new(),
+            };
             ask(app, office, customer, None, action).await.expect("assigned");
         }
         let contact = json!({ "name": format!("联系人{index}"), "phones": { "mobile": "13800000000" } });
-        create_document(app, office, customer, Kind::Contact, contact.as_object().expect("an object"))
-            .await
-            .expect("a contact");
+        create_document(
+            app,
+            office,
+            customer,
+            Kind::Contact,
+            contact.as_object().expect("an object"),
+        )
+        .await
+        .expect("a contact");
         let note = json!({ "notes": "internal" });
-        create_document(app, office, customer, Kind::Internal, note.as_object().expect("an object"))
-            .await
-            .expect("an internal document");
+        create_document(
+            app,
+            office,
+            customer,
+            Kind::Internal,
+            note.as_object().expect("an object"),
+        )
+        .await
+        .expect("an internal document");
         self.customers.push(customer);
     }
 
     /// Somebody acting on the web.
     #[must_use]
     pub fn asker(&self, person: usize) -> Asker {
-        Asker { org: self.org, user: self.people[person].id, device: None }
+        Asker {
+            org: self.org,
+            user: self.people[person].id,
+            device: None,
+        }
     }
 
     /// People who carry phones: everybody but the office.

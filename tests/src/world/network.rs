@@ -1,12 +1,6 @@
 //! The way between phones and server: loses, doubles, delays and cuts, and checks what passes.
 
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    fmt::Write as _,
-    path::PathBuf,
-    rc::Rc,
-};
+use std::{cell::RefCell, collections::BTreeMap, fmt::Write as _, path::PathBuf, rc::Rc};
 
 use axum::{
     Router,
@@ -45,8 +39,20 @@ impl Faults {
     /// Some faults, some of the time: each seed has its own mixture.
     #[must_use]
     pub fn random(rng: &mut impl Rng) -> Self {
-        let mut one = || if rng.random_bool(0.5) { rng.random_range(1..15) } else { 0 };
-        Self { lose_request: one(), lose_response: one(), double: one(), delay: one(), cut: one() }
+        let mut one = || {
+            if rng.random_bool(0.5) {
+                rng.random_range(1..15)
+            } else {
+                0
+            }
+        };
+        Self {
+            lose_request: one(),
+            lose_response: one(),
+            double: one(),
+            delay: one(),
+            cut: one(),
+        }
     }
 }
 
@@ -116,12 +122,18 @@ impl Network {
     }
 
     pub(super) fn head(&self) -> i64 {
-        self.look().query_row("SELECT head FROM log_head", [], |row| row.get(0)).expect("a head")
+        self.look()
+            .query_row("SELECT head FROM log_head", [], |row| row.get(0))
+            .expect("a head")
     }
 
     pub(super) fn state_of(&self, user: UserId) -> String {
         self.look()
-            .query_row("SELECT state FROM user_account WHERE user_id = ?1", [user.as_bytes()], |row| row.get(0))
+            .query_row(
+                "SELECT state FROM user_account WHERE user_id = ?1",
+                [user.as_bytes()],
+                |row| row.get(0),
+            )
             .expect("a person")
     }
 
@@ -167,11 +179,26 @@ impl Network {
             let answer = router.oneshot(http_request(request)).await.expect("the router answers");
             let status = answer.status().as_u16();
             let body = to_bytes(answer.into_body(), BODY_BYTES_MAX).await.expect("a body");
-            Response { status, retry_after_s: None, body: body.to_vec() }
+            Response {
+                status,
+                retry_after_s: None,
+                body: body.to_vec(),
+            }
         });
-        assert!(response.status < 500 || response.status == 503, "{} {}", request.path, String::from_utf8_lossy(&response.body));
+        assert!(
+            response.status < 500 || response.status == 503,
+            "{} {}",
+            request.path,
+            String::from_utf8_lossy(&response.body)
+        );
         if response.status >= 400 {
-            let _ = writeln!(self.trace.borrow_mut(), "{} {}: {}", request.path, response.status, String::from_utf8_lossy(&response.body));
+            let _ = writeln!(
+                self.trace.borrow_mut(),
+                "{} {}: {}",
+                request.path,
+                response.status,
+                String::from_utf8_lossy(&response.body)
+            );
         }
         if request.is_sync && response.status == 200 {
             self.inspect(request, &response, &app, &company, phone.is_some());
@@ -204,10 +231,19 @@ impl Network {
                 self.trace.borrow()
             );
         }
-        let Some(place) = place_of(app, company.org, device, &answer.cursor) else { return };
+        let Some(place) = place_of(app, company.org, device, &answer.cursor) else {
+            return;
+        };
         if in_order && !answer.reset {
-            let before = asked.cursor.as_ref().and_then(|cursor| place_of(app, company.org, device, cursor)).unwrap_or(0);
-            assert!(place >= before, "the cursor of {device} went back from {before} to {place}");
+            let before = asked
+                .cursor
+                .as_ref()
+                .and_then(|cursor| place_of(app, company.org, device, cursor))
+                .unwrap_or(0);
+            assert!(
+                place >= before,
+                "the cursor of {device} went back from {before} to {place}"
+            );
             let known = self.places.entry((device, uuid::Uuid::nil())).or_insert(place);
             *known = (*known).max(place);
         }
@@ -228,7 +264,10 @@ fn http_request(request: &Request) -> http::Request<Body> {
             .header("fieldpool-protocol", PROTOCOL_VERSION.to_string());
     }
     let body = request.body.clone().unwrap_or_default();
-    builder.header("content-length", body.len()).body(Body::from(body)).expect("a request")
+    builder
+        .header("content-length", body.len())
+        .body(Body::from(body))
+        .expect("a request")
 }
 
 /// A phone's end of the network.
@@ -240,7 +279,11 @@ pub struct Wire {
 
 impl Wire {
     pub(super) fn new(network: Rc<RefCell<Network>>, phone: usize) -> Self {
-        Self { network, phone, traffic: Traffic::default() }
+        Self {
+            network,
+            phone,
+            traffic: Traffic::default(),
+        }
     }
 }
 

@@ -10,7 +10,11 @@ use uuid::Uuid;
 
 pub(super) fn user_of_device(look: &Connection, device: DeviceId) -> UserId {
     let user: Vec<u8> = look
-        .query_row("SELECT user_id FROM device WHERE device_id = ?1", [device.as_bytes()], |row| row.get(0))
+        .query_row(
+            "SELECT user_id FROM device WHERE device_id = ?1",
+            [device.as_bytes()],
+            |row| row.get(0),
+        )
         .expect("the device is enrolled");
     UserId(Uuid::from_slice(&user).expect("an id"))
 }
@@ -46,7 +50,14 @@ pub(super) fn may_read(look: &Connection, user: UserId, document: DocumentId) ->
         .query_row(
             "SELECT user_id, role, state, team_id FROM user_account WHERE user_id = ?1",
             [user.as_bytes()],
-            |row| Ok(Reader { id: row.get(0)?, role: row.get(1)?, state: row.get(2)?, team: row.get(3)? }),
+            |row| {
+                Ok(Reader {
+                    id: row.get(0)?,
+                    role: row.get(1)?,
+                    state: row.get(2)?,
+                    team: row.get(3)?,
+                })
+            },
         )
         .expect("a person");
     let paper = look
@@ -76,7 +87,11 @@ pub(super) fn may_read(look: &Connection, user: UserId, document: DocumentId) ->
 
 /// What decides, in words for whoever reads a failure.
 pub(super) fn explain(look: &Connection, user: UserId, document: DocumentId) -> String {
-    let hex = |id: Option<Vec<u8>>| id.map_or("-".to_owned(), |id| Uuid::from_slice(&id).map_or("?".to_owned(), |id| id.to_string()));
+    let hex = |id: Option<Vec<u8>>| {
+        id.map_or("-".to_owned(), |id| {
+            Uuid::from_slice(&id).map_or("?".to_owned(), |id| id.to_string())
+        })
+    };
     let paper = look.query_row(
         "SELECT d.kind, d.author_id, d.responsible_id, d.customer_id, c.owner_id, c.pool_id, c.team_id, d.late
          FROM document d JOIN customer c ON c.org_id = d.org_id AND c.customer_id = d.customer_id
@@ -85,8 +100,14 @@ pub(super) fn explain(look: &Connection, user: UserId, document: DocumentId) -> 
         |row| {
             Ok(format!(
                 "kind {}, author {}, responsible {}, customer {}, owner {}, pool {}, team {}, late {}",
-                row.get::<_, i64>(0)?, hex(row.get(1)?), hex(row.get(2)?), hex(row.get(3)?), hex(row.get(4)?),
-                hex(row.get(5)?), hex(row.get(6)?), row.get::<_, bool>(7)?
+                row.get::<_, i64>(0)?,
+                hex(row.get(1)?),
+                hex(row.get(2)?),
+                hex(row.get(3)?),
+                hex(row.get(4)?),
+                hex(row.get(5)?),
+                hex(row.get(6)?),
+                row.get::<_, bool>(7)?
             ))
         },
     );
@@ -94,7 +115,13 @@ pub(super) fn explain(look: &Connection, user: UserId, document: DocumentId) -> 
         "SELECT login, role, state, team_id FROM user_account WHERE user_id = ?1",
         [user.as_bytes()],
         |row| {
-            Ok(format!("{} {} {} team {}", row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, hex(row.get(3)?)))
+            Ok(format!(
+                "{} {} {} team {}",
+                row.get::<_, String>(0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, String>(2)?,
+                hex(row.get(3)?)
+            ))
         },
     );
     format!("{reader:?}; {paper:?}")
@@ -118,7 +145,10 @@ fn reads(look: &Connection, reader: &Reader, paper: &Paper) -> bool {
         return true;
     }
     // Members of the pool and of the owner's team see the card, and what they wrote themselves.
-    let in_pool = paper.pool.as_ref().is_some_and(|pool| is_member(look, pool, &reader.id));
+    let in_pool = paper
+        .pool
+        .as_ref()
+        .is_some_and(|pool| is_member(look, pool, &reader.id));
     let in_team = paper.team.is_some() && paper.team == reader.team;
     if (in_pool || in_team) && (card || (activity && mine)) {
         return true;
@@ -144,9 +174,11 @@ fn leads(look: &Connection, reader: &Reader, team: &[u8]) -> bool {
 }
 
 fn is_member(look: &Connection, pool: &[u8], user: &[u8]) -> bool {
-    look.query_row("SELECT COUNT(*) FROM pool_member WHERE pool_id = ?1 AND user_id = ?2", [pool, user], |row| {
-        row.get::<_, i64>(0)
-    })
+    look.query_row(
+        "SELECT COUNT(*) FROM pool_member WHERE pool_id = ?1 AND user_id = ?2",
+        [pool, user],
+        |row| row.get::<_, i64>(0),
+    )
     .expect("a count")
         > 0
 }

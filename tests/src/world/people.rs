@@ -20,9 +20,15 @@ use super::World;
 impl World {
     /// Somebody does something on his phone, without a connection.
     pub(super) fn work(&mut self, handset: usize) {
-        let customers = self.handsets[handset].phone.store_mut().read::<_, mobile_ffi::store::StoreError>(|tx| tx.known_customers()).expect("customers are listed");
+        let customers = self.handsets[handset]
+            .phone
+            .store_mut()
+            .read::<_, mobile_ffi::store::StoreError>(|tx| tx.known_customers())
+            .expect("customers are listed");
         if self.rng.random_bool(0.03) {
-            self.handsets[handset].seam.crash_at(mobile_ffi::seam::steps::EDIT_RECORDED, 1);
+            self.handsets[handset]
+                .seam
+                .crash_at(mobile_ffi::seam::steps::EDIT_RECORDED, 1);
         }
         let choice = self.rng.random_range(0..100);
         let result = match customers.choose(&mut self.rng).copied() {
@@ -53,32 +59,59 @@ impl World {
         match choice {
             0..35 => {
                 let at = 1_772_413_200_000_i64 + i64::from(number);
-                let (kind, edits) =
-                    add(Kind::Visit, vec![format!("note=拜访{number}"), format!("started_at={at}"), "lat=31.2".into()]);
+                let (kind, edits) = add(
+                    Kind::Visit,
+                    vec![
+                        format!("note=拜访{number}"),
+                        format!("started_at={at}"),
+                        "lat=31.2".into(),
+                    ],
+                );
                 phone.add(customer, kind, &edits).map(drop)
             }
             35..50 => {
-                let (kind, edits) = add(Kind::FollowUp, vec![format!("text=跟进{number}"), "channel=phone".into()]);
+                let (kind, edits) = add(
+                    Kind::FollowUp,
+                    vec![format!("text=跟进{number}"), "channel=phone".into()],
+                );
                 phone.add(customer, kind, &edits).map(drop)
             }
             50..65 => {
-                let field = ["name", "region", "industry", "address"].choose(&mut self.rng).expect("a field");
-                phone.edit_customer(customer, &[format!("{field}=值{number}")]).map(drop)
+                let field = ["name", "region", "industry", "address"]
+                    .choose(&mut self.rng)
+                    .expect("a field");
+                phone
+                    .edit_customer(customer, &[format!("{field}=值{number}")])
+                    .map(drop)
             }
             65..70 => {
                 let sign = if number % 2 == 0 { "+" } else { "-" };
-                phone.edit_customer(customer, &[format!("tags{sign}=t{}", number % 4)]).map(drop)
+                phone
+                    .edit_customer(customer, &[format!("tags{sign}=t{}", number % 4)])
+                    .map(drop)
             }
             70..74 => {
-                let (kind, edits) = add(Kind::Contact, vec![format!("name=人{number}"), format!("phone=139{number:08}")]);
+                let (kind, edits) = add(
+                    Kind::Contact,
+                    vec![format!("name=人{number}"), format!("phone=139{number:08}")],
+                );
                 phone.add(customer, kind, &edits).map(drop)
             }
-            74..78 => phone.edit_customer(customer, &[format!("needs=需求{number}")]).map(drop),
+            74..78 => phone
+                .edit_customer(customer, &[format!("needs=需求{number}")])
+                .map(drop),
             78..84 => self.edit_something(handset, customer, number),
             84..87 => self.intend(handset, customer, IntentAction::Claim),
             _ => {
                 let pool = self.company.pools.choose(&mut self.rng).copied();
-                self.intend(handset, customer, IntentAction::Release { pool, reason: "没有预算".into() })
+                self.intend(
+                    handset,
+                    customer,
+                    IntentAction::Release {
+                        pool,
+                        reason: "没有预算".into(),
+                    },
+                )
             }
         }
     }
@@ -100,7 +133,9 @@ impl World {
             .filter_map(|row| Some((row.id, Kind::from_number(row.kind)?)))
             .filter(|(_, kind)| !kind.is_single())
             .collect();
-        let Some((document, kind)) = several.choose(&mut self.rng).copied() else { return Ok(()) };
+        let Some((document, kind)) = several.choose(&mut self.rng).copied() else {
+            return Ok(());
+        };
         let word = match kind {
             Kind::Visit => format!("note=改{number}"),
             Kind::FollowUp => format!("text=改{number}"),
@@ -112,9 +147,15 @@ impl World {
 
     fn found_customer(&mut self, handset: usize) -> Result<(), PhoneError> {
         let number = self.rng.random_range(0..100_000);
-        let pool = if self.rng.random_bool(0.3) { self.company.pools.choose(&mut self.rng).copied() } else { None };
+        let pool = if self.rng.random_bool(0.3) {
+            self.company.pools.choose(&mut self.rng).copied()
+        } else {
+            None
+        };
         let phone = &mut self.handsets[handset].phone;
-        phone.create_customer(&[format!("name=新客户{number}"), "stage=lead".into()], pool).map(drop)
+        phone
+            .create_customer(&[format!("name=新客户{number}"), "stage=lead".into()], pool)
+            .map(drop)
     }
 
     /// The office changes a field of some card.
@@ -122,7 +163,9 @@ impl World {
         let number = self.rng.random_range(0..1000);
         let customer = *self.company.customers.choose(&mut self.rng).expect("customers");
         let card = DocumentId::derived(self.company.org, customer, Kind::Card, 0);
-        let field = *["name", "region", "industry", "address"].choose(&mut self.rng).expect("a field");
+        let field = *["name", "region", "industry", "address"]
+            .choose(&mut self.rng)
+            .expect("a field");
         let fields = json!({ field: format!("办{number}") });
         let network = self.network.borrow();
         let done = network.block_on(edit_document(
@@ -138,10 +181,16 @@ impl World {
     pub(super) fn hand_over(&mut self) {
         let customer = *self.company.customers.choose(&mut self.rng).expect("customers");
         let action = if self.rng.random_bool(0.25) {
-            IntentAction::Release { pool: self.company.pools.choose(&mut self.rng).copied(), reason: "回收".into() }
+            IntentAction::Release {
+                pool: self.company.pools.choose(&mut self.rng).copied(),
+                reason: "回收".into(),
+            }
         } else {
             let person = self.rng.random_range(1..self.company.people.len());
-            IntentAction::Assign { owner: self.company.people[person].id, reason: "调整".into() }
+            IntentAction::Assign {
+                owner: self.company.people[person].id,
+                reason: "调整".into(),
+            }
         };
         self.note(format!("office: {} {customer}", action.name()));
         self.tally.moves += 1;
@@ -156,18 +205,27 @@ impl World {
         let network = self.network.borrow();
         let ticket: Option<Vec<u8>> = network
             .look()
-            .query_row("SELECT ticket_id FROM refusal WHERE verdict = 'quarantined' ORDER BY received_at LIMIT 1", [], |row| {
-                row.get(0)
-            })
+            .query_row(
+                "SELECT ticket_id FROM refusal WHERE verdict = 'quarantined' ORDER BY received_at LIMIT 1",
+                [],
+                |row| row.get(0),
+            )
             .ok();
-        let Some(ticket) = ticket.and_then(|ticket| Uuid::from_slice(&ticket).ok()) else { return };
+        let Some(ticket) = ticket.and_then(|ticket| Uuid::from_slice(&ticket).ok()) else {
+            return;
+        };
         let decision = if accept { Decision::Accept } else { Decision::Refuse };
         let done = network.block_on(decide(&network.app(), self.company.asker(0), ticket, decision, "审核"));
         if let Err(error) = done {
             // What no longer fits the document can only be refused.
             assert_eq!(error.code().map(|code| code.as_str()), Some("conflict"), "{error}");
-            let refused =
-                network.block_on(decide(&network.app(), self.company.asker(0), ticket, Decision::Refuse, "不再适用"));
+            let refused = network.block_on(decide(
+                &network.app(),
+                self.company.asker(0),
+                ticket,
+                Decision::Refuse,
+                "不再适用",
+            ));
             refused.expect("it can be refused");
         }
     }

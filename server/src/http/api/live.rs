@@ -70,21 +70,26 @@ impl FromRequestParts<App> for Listener {
     }
 }
 
-/// Pokes until the token ends.
+/// Pokes until the token ends or the server stops.
 async fn live(State(app): State<App>, listener: Listener) -> Result<Response, Problem> {
     let left_ms = listener.expires_at.since_ms(app.seam.now());
     let until = tokio::time::Instant::now() + Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
     let subscription = app.live.subscribe(&app.database, listener.org, listener.user).await?;
-    let pokes = stream::unfold(subscription, move |mut subscription| async move {
-        tokio::select! {
-            poked = subscription.poked() => {
-                poked?;
-                // Browsers drop an event without data; this is none that says anything.
-                Some((Ok::<_, Infallible>(Event::default().event("poke").data("{}")), subscription))
+    let stopping = app.stopping.clone();
+    let pokes = stream::unfold(
+        (subscription, stopping),
+        move |(mut subscription, stopping)| async move {
+            tokio::select! {
+                poked = subscription.poked() => {
+                    poked?;
+                    // Browsers drop an event without data; this is none that says anything.
+                    Some((Ok::<_, Infallible>(Event::default().event("poke").data("{}")), (subscription, stopping)))
+                }
+                () = tokio::time::sleep_until(until) => None,
+                () = stopping.cancelled() => None,
             }
-            () = tokio::time::sleep_until(until) => None,
-        }
-    });
+        },
+    );
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("");
     Ok(Sse::new(pokes).keep_alive(keep_alive).into_response())
 }

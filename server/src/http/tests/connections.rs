@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
+use sync_core::visibility::Role;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -10,13 +11,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    actions::sign_in::sign_in,
     config::Limits,
     http::Server,
-    testing::{self, TestApp},
+    testing::{self, PASSWORD, TestApp},
 };
 
 struct Running {
-    _test: TestApp,
+    test: TestApp,
     address: std::net::SocketAddr,
     stop: CancellationToken,
     done: JoinHandle<()>,
@@ -29,10 +31,10 @@ async fn serve(change: impl FnOnce(&mut Limits)) -> Running {
     change(&mut config.limits);
     test.app.config = Arc::new(config);
     let server = Server::bind(test.app.clone()).await.unwrap();
-    let (address, stop) = (server.address(), CancellationToken::new());
+    let (address, stop) = (server.address(), test.app.stopping.clone());
     let done = tokio::spawn(server.run(stop.clone()));
     Running {
-        _test: test,
+        test,
         address,
         stop,
         done,
@@ -143,4 +145,24 @@ async fn a_request_that_hangs_is_cut_at_the_end_of_the_grace_time() {
     stream.read_exact(&mut wanted).await.unwrap();
     running.stop.cancel();
     running.done.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_of_pokes_ends_when_the_server_stops() {
+    let running = serve(|limits| limits.shutdown_grace = Duration::from_secs(3600)).await;
+    let org = running.test.organisation("A").await;
+    running.test.person(org, "wang", Role::Rep, None, &[]).await;
+    let address = running.address.ip();
+    let token = sign_in(&running.test.app, "wang", PASSWORD, address)
+        .await
+        .unwrap()
+        .token;
+    let request = format!("GET /v1/live HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let mut stream = send(&running, &request).await;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+    running.stop.cancel();
+    running.done.await.unwrap();
+    read_all(stream).await;
 }
