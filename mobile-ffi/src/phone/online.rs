@@ -272,7 +272,9 @@ impl<T: Transport> Phone<T> {
         let token = self.token()?;
         let path = format!("/api/v1/customers?q={}", percent_encoded(query));
         let answer = match self.ask(&path, None, Some(&token)) {
-            Err(PhoneError::Refused { code, .. }) if matches!(code.as_str(), "unauthenticated" | "reauthenticate" | "not_found") => {
+            Err(PhoneError::Refused { code, .. })
+                if matches!(code.as_str(), "unauthenticated" | "reauthenticate" | "not_found") =>
+            {
                 return Err(PhoneError::refused(
                     "search_unavailable",
                     "this server does not let phones search online; search in the web application instead",

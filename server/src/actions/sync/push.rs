@@ -509,7 +509,9 @@ pub(crate) fn document_write(
     );
     let responsible = match before {
         Some(loaded) => loaded.row.responsible,
-        // The author is responsible for what he adds to somebody else's customer, or to one in a pool.
+        // The author is responsible for what he adds to somebody else's customer, or to one in a pool. What arrives
+        // after a handover is the new owner's to deal with: otherwise the customer would never leave the first phone.
+        None if changes.first().is_some_and(|change| change.late) => None,
         None => (target.kind.has_responsible() && target.assignment.owner != Some(author)).then_some(author),
     };
     let customer_scopes: Vec<Scope> = memberships
