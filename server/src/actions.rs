@@ -3,6 +3,7 @@
 //! Actions know neither HTTP nor SQL text. They refuse with a [`Code`]; what status that is and how it reads in
 //! which language is said in `http::problem`.
 
+pub mod backup;
 pub mod changes;
 pub mod commit;
 pub mod customers;
@@ -19,8 +20,10 @@ mod places;
 pub mod quarantine;
 pub mod quarantined;
 pub mod reader;
+pub mod rebuild;
 pub mod sign_in;
 pub mod sync;
+pub mod verify;
 
 use crate::storage::StorageError;
 

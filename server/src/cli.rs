@@ -10,6 +10,7 @@ mod import;
 mod rep;
 mod serve;
 mod target;
+mod upkeep;
 
 pub use target::Target;
 
@@ -28,6 +29,10 @@ enum Command {
     Import(import::Import),
     Export(export::Export),
     Rep(rep::Rep),
+    Backup(upkeep::Backup),
+    Restore(upkeep::Restore),
+    Rebuild(upkeep::Rebuild),
+    Verify(upkeep::Verify),
 }
 
 /// Wrong usage that the parser cannot see: exit status 2.
@@ -53,6 +58,10 @@ pub fn run() -> ExitCode {
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Rep(command) => command.run(),
+        Command::Backup(command) => command.run(),
+        Command::Restore(command) => command.run(),
+        Command::Rebuild(command) => command.run(),
+        Command::Verify(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

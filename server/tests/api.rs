@@ -10,5 +10,7 @@ mod http;
 mod live;
 #[path = "api/search.rs"]
 mod search;
+#[path = "api/upkeep.rs"]
+mod upkeep;
 #[path = "api/writing.rs"]
 mod writing;

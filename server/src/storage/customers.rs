@@ -273,6 +273,21 @@ pub async fn find_customer(tx: &mut Tx, org: OrgId, customer: CustomerId) -> Res
     Ok(row.map(CustomerRow::from))
 }
 
+/// Customers by id, after one of them.
+///
+/// # Errors
+/// The database's.
+pub async fn list_by_id(tx: &mut Tx, org: OrgId, after: Uuid, limit: i64) -> Result<Vec<CustomerRow>, StorageError> {
+    let rows: Vec<RawCustomer> = on!(tx, |connection| {
+        let mut query = QueryBuilder::new(CUSTOMER_COLUMNS);
+        query.push("FROM customer c WHERE c.org_id = ").push_bind(org.0);
+        query.push(" AND c.customer_id > ").push_bind(after);
+        query.push(" ORDER BY c.customer_id LIMIT ").push_bind(limit);
+        query.build_query_as().fetch_all(connection).await
+    })?;
+    Ok(rows.into_iter().map(CustomerRow::from).collect())
+}
+
 /// What decides in whose scopes a customer is.
 ///
 /// # Errors
@@ -350,6 +365,10 @@ pub(super) struct RawDocument {
 }
 
 impl RawDocument {
+    pub(super) fn id(&self) -> Uuid {
+        self.document_id
+    }
+
     // A kind that only a newer version knows is not shown by this one.
     pub(super) fn read(self) -> Option<DocumentRow> {
         Some(DocumentRow {

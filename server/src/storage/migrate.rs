@@ -10,7 +10,7 @@ use sqlx::{
 /// Replaced on SQLite, a comment on PostgreSQL: rows are kept in the order of the primary key there.
 const CLUSTERED_MARK: &str = "/* sqlite: WITHOUT ROWID */";
 
-const FIRST: &str = include_str!("../../../migrations/0001_first.sql");
+pub(super) const FIRST: &str = include_str!("../../../migrations/0001_first.sql");
 const SEARCH_SQLITE: &str = include_str!("../../../migrations/0002_search.sqlite.sql");
 const SEARCH_POSTGRES: &str = include_str!("../../../migrations/0002_search.postgres.sql");
 
