@@ -124,7 +124,27 @@ pub(super) fn explain(look: &Connection, user: UserId, document: DocumentId) -> 
             ))
         },
     );
-    format!("{reader:?}; {paper:?}")
+    let list = |sql: &str| -> Vec<String> {
+        let mut statement = look.prepare(sql).expect("a list");
+        let rows = statement
+            .query_map([document.as_bytes()], |row| {
+                Ok(format!(
+                    "{}/{}/{:?}",
+                    hex::encode(row.get::<_, Vec<u8>>(0)?),
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, Option<i64>>(2)?
+                ))
+            })
+            .expect("a list");
+        rows.map(|row| row.expect("a row")).collect()
+    };
+    let feeds = list("SELECT feed, seq, NULL FROM feed WHERE document_id = ?1");
+    let changes = list("SELECT actor, log_seq, seq FROM change WHERE document_id = ?1");
+    let scopes = list(
+        "SELECT scope, from_seq, to_seq FROM scope_member
+         WHERE customer_id = (SELECT customer_id FROM document WHERE document_id = ?1) ORDER BY from_seq",
+    );
+    format!("{reader:?}; {paper:?}\nfeeds {feeds:?}\nchanges {changes:?}\nscopes {scopes:?}")
 }
 
 fn reads(look: &Connection, reader: &Reader, paper: &Paper) -> bool {

@@ -177,6 +177,17 @@ impl Pull<'_> {
         self.puller.standing.rights_at(customers.memberships(customer), seq)
     }
 
+    /// What a device that stood where a backfill begins has all of already.
+    fn lasting(&self, customers: &Customers, customer: CustomerId, backfill: &Backfill) -> ClassRights {
+        match backfill.since {
+            0 => ClassRights::NONE,
+            since => self
+                .puller
+                .standing
+                .lasting_rights(customers.memberships(customer), since),
+        }
+    }
+
     fn is_full(&self) -> bool {
         self.page.bytes() >= self.puller.page_bytes_max
     }
@@ -234,10 +245,12 @@ impl Pull<'_> {
             let memberships = customers.memberships(customer);
             let then = self.puller.standing.rights_at(memberships, after);
             let now = self.puller.standing.rights_at(memberships, head);
-            if !then.contains(now) {
+            if !self.puller.standing.lasting_rights(memberships, after).contains(now) {
                 granted = true;
             }
-            if !now.contains(then) {
+            // Also what came and went between the two: the device may have made it itself.
+            let lost = self.puller.standing.last_loss(memberships, head);
+            if !now.contains(then) || lost.is_some_and(|(seq, _)| seq > after) {
                 self.tell_loss(assignment, memberships, now);
             }
         }
@@ -391,12 +404,15 @@ impl Pull<'_> {
             }
             return;
         }
+        let touched_only = new.is_empty();
         // Its own changes the device has, but for those a decision took out of quarantine: they came late.
         let new: Vec<LoggedChange> = new
             .into_iter()
             .filter(|change| change.late || change.device != Some(self.puller.device))
             .collect();
-        if !new.is_empty() {
+        // Who is responsible the device learns from the header, also of what it wrote itself.
+        let header = row.kind.has_responsible() && (touched_only || row.responsible.is_some());
+        if header || !new.is_empty() {
             self.page.push_document(row, &new, false);
         }
     }
@@ -544,11 +560,7 @@ impl Pull<'_> {
         if now.is_empty() {
             return false;
         }
-        let then = if backfill.since == 0 {
-            ClassRights::NONE
-        } else {
-            self.rights(customers, customer, backfill.since)
-        };
+        let then = self.lasting(customers, customer, backfill);
         !then.contains(now)
             && self
                 .place(customers, customer, backfill)
@@ -579,11 +591,7 @@ impl Pull<'_> {
     fn is_pending(&self, customers: &Customers, customer: CustomerId, cursor: &Cursor) -> bool {
         cursor.backfills.iter().any(|backfill| {
             let now = self.rights(customers, customer, self.puller.head);
-            let then = if backfill.since == 0 {
-                ClassRights::NONE
-            } else {
-                self.rights(customers, customer, backfill.since)
-            };
+            let then = self.lasting(customers, customer, backfill);
             if then.contains(now) {
                 return false;
             }

@@ -45,6 +45,24 @@ impl Standing {
         class_rights(self.viewer, self.relations_at(memberships, seq), &self.policy)
     }
 
+    /// His rights that have lasted without a break from right after a place until now. What he lost and got again
+    /// since is not among them: what happened in between he has not seen.
+    pub(crate) fn lasting_rights(&self, memberships: &[Membership], since: i64) -> ClassRights {
+        let lasts = |from: i64, to: Option<i64>| from <= since && to.is_none();
+        let held: Vec<ViewerScope> = self
+            .held
+            .iter()
+            .filter(|held| lasts(held.from_seq, held.to_seq))
+            .map(|held| held.held)
+            .collect();
+        let scopes: Vec<Scope> = memberships
+            .iter()
+            .filter(|membership| lasts(membership.from_seq, membership.to_seq))
+            .map(|membership| membership.scope)
+            .collect();
+        class_rights(self.viewer, relations(&held, &scopes), &self.policy)
+    }
+
     /// The place at which he last lost something he does not have now, and his rights just before it.
     ///
     /// Judged as if he still worked here: what the device of somebody who has left hands in was made while he did.
