@@ -312,6 +312,47 @@ mod tests {
         assert_eq!(read_workbook(&bytes, None).unwrap_err().code(), "too_large");
     }
 
+    fn parts_of(book: &[u8]) -> Vec<(String, Vec<u8>)> {
+        let mut archive = zip::ZipArchive::new(Cursor::new(book)).unwrap();
+        let mut parts = Vec::new();
+        for index in 0..archive.len() {
+            let mut part = archive.by_index(index).unwrap();
+            let mut bytes = Vec::new();
+            part.read_to_end(&mut bytes).unwrap();
+            parts.push((part.name().unwrap().into_owned(), bytes));
+        }
+        parts
+    }
+
+    fn archive(parts: &[(String, Vec<u8>)]) -> Vec<u8> {
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in parts {
+            archive
+                .start_file(name, zip::write::SimpleFileOptions::default())
+                .unwrap();
+            std::io::Write::write_all(&mut archive, bytes).unwrap();
+        }
+        archive.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn t093_a_thousand_parts_are_refused_before_any_is_opened() {
+        let parts: Vec<_> = (0..=limits::XLSX_PARTS_MAX)
+            .map(|number| (format!("xl/{number}.xml"), Vec::new()))
+            .collect();
+        assert_eq!(read_workbook(&archive(&parts), None).unwrap_err().code(), "too_large");
+    }
+
+    #[test]
+    fn t093_a_cell_with_a_mountain_of_attributes_is_read_or_refused_in_one_go() {
+        let mut parts = parts_of(&sample());
+        let sheet = parts.iter_mut().find(|(name, _)| name.ends_with("sheet1.xml")).unwrap();
+        let attributes: String = (0..800_000).map(|number| format!(" a{number}=\"\"")).collect();
+        let text = String::from_utf8(sheet.1.clone()).unwrap();
+        sheet.1 = text.replacen("<c ", &format!("<c{attributes} "), 1).into_bytes();
+        let _ = read_workbook(&archive(&parts), None);
+    }
+
     #[test]
     fn t093_an_announced_number_of_texts_reserves_no_memory() {
         let mut scan = CountScan::default();
@@ -325,14 +366,7 @@ mod tests {
     #[test]
     fn t093_a_workbook_with_mutilated_parts_is_read_or_refused_and_nothing_else() {
         use rand::{Rng, SeedableRng, rngs::StdRng};
-        let mut archive = zip::ZipArchive::new(Cursor::new(sample())).unwrap();
-        let mut parts = Vec::new();
-        for index in 0..archive.len() {
-            let mut part = archive.by_index(index).unwrap();
-            let mut bytes = Vec::new();
-            part.read_to_end(&mut bytes).unwrap();
-            parts.push((part.name().unwrap().into_owned(), bytes));
-        }
+        let parts = parts_of(&sample());
         let mut generator = StdRng::seed_from_u64(94);
         let pieces: [&[u8]; 8] = [b"<", b">", b"\"", b"/", b"99999999999", b"-1", b"&amp;", b"\xff"];
         for _ in 0..400 {
@@ -345,14 +379,7 @@ mod tests {
                 let end = (at + generator.random_range(0..4)).min(bytes.len());
                 bytes.splice(at..end, piece.iter().copied());
             }
-            let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-            for (name, bytes) in &mutilated {
-                archive
-                    .start_file(name, zip::write::SimpleFileOptions::default())
-                    .unwrap();
-                std::io::Write::write_all(&mut archive, bytes).unwrap();
-            }
-            let _ = read_workbook(&archive.finish().unwrap().into_inner(), None);
+            let _ = read_workbook(&archive(&mutilated), None);
         }
     }
 
