@@ -144,9 +144,9 @@ impl Import {
             add_stages: self.add_stages,
         };
         let mut importer = Importer::open(app, self.org, settings).await?;
-        let (runs, notes) = read.parse(importer.currency());
+        let (mut runs, notes) = read.parse(importer.currency());
         let mut outcomes = Vec::new();
-        for run in &runs {
+        for run in &mut runs {
             outcomes.push(self.apply(&mut importer, run).await?);
         }
         let refused: usize = outcomes.iter().map(|outcome| outcome.refused.len()).sum();
@@ -185,14 +185,14 @@ impl Import {
         Ok(Read::File { entity, table, mapping })
     }
 
-    async fn apply(&self, importer: &mut Importer, run: &Run) -> anyhow::Result<Outcome> {
-        let mut plan = Plan::new(run.parsed.records.clone(), self.key);
-        let mut refused = run.parsed.refused.clone();
-        refused.extend(plan.refused.iter().cloned());
+    async fn apply(&self, importer: &mut Importer, run: &mut Run) -> anyhow::Result<Outcome> {
         let mut report = Report {
             rows: (run.parsed.records.len() + run.parsed.refused.len()) as u64,
             ..Report::default()
         };
+        let mut plan = Plan::new(std::mem::take(&mut run.parsed.records), self.key);
+        let mut refused = std::mem::take(&mut run.parsed.refused);
+        refused.append(&mut plan.refused);
         importer.begin(run.entity, &mut plan).await?;
         let progress = progress(run.entity, plan.len() as u64);
         for chunk in &plan.chunks {
