@@ -7,6 +7,7 @@ pub mod backup;
 pub mod changes;
 pub mod commit;
 pub mod customers;
+pub mod delivery;
 pub mod devices;
 pub mod directory;
 pub mod edit;

@@ -694,6 +694,72 @@ async fn an_administrator_ends_a_persons_work_and_his_session_with_it() {
 }
 
 #[tokio::test]
+async fn t071_every_answer_with_data_in_it_and_every_decision_has_its_row_in_the_audit() {
+    for world in World::all().await {
+        let token = world.company.token(world.li).await;
+        let auditor = world.company.token(world.auditor).await;
+        let rows = async || {
+            let audit = world.ok(&auditor, "/api/v1/audit?limit=200").await;
+            let rows = audit["items"].as_array().unwrap().clone();
+            assert!(
+                rows.iter().enumerate().all(|(index, row)| row["seq"] == index + 1),
+                "{}",
+                world.test.name
+            );
+            rows
+        };
+        let before = rows().await.len();
+        let customer = world.customer;
+        world.ok(&token, "/api/v1/customers").await;
+        world.ok(&token, "/api/v1/customers?q=%E9%87%87%E8%B4%AD").await;
+        world.ok(&token, &format!("/api/v1/customers/{customer}")).await;
+        world.ok(&token, &format!("/api/v1/documents/{}", world.visit)).await;
+        world.ok(&token, "/api/v1/customers/lookup?q=nothing").await;
+        let page = world.ok(&token, "/api/v1/changes").await;
+        // Nothing new, nothing there, nothing to see: no row.
+        world
+            .ok(
+                &token,
+                &format!("/api/v1/changes?after={}", page["next"].as_str().unwrap()),
+            )
+            .await;
+        world.ok(&token, "/api/v1/quarantine").await;
+        world
+            .get(&token, &format!("/api/v1/customers/{}", Uuid::from_u128(1)))
+            .await;
+        let (status, _) = world
+            .send(
+                &token,
+                Method::POST,
+                "/api/v1/customers",
+                Some(json!({ "fields": { "name": "新" } })),
+            )
+            .await;
+        assert_eq!(status, StatusCode::CREATED, "{}", world.test.name);
+        let new: Vec<String> = rows().await[before..]
+            .iter()
+            .map(|row| row["action"].as_str().unwrap().to_owned())
+            .collect();
+        let expected = [
+            "customers_listed",
+            "customers_listed",
+            "customer_shown",
+            "document_shown",
+            "customer_looked_up",
+            "changes_read",
+        ];
+        assert_eq!(new[..6], expected, "{}", world.test.name);
+        // Creating a customer is two decisions: who has it, and its card.
+        assert_eq!(new.len(), 8, "{} {new:?}", world.test.name);
+        assert!(
+            rows().await.iter().all(|row| !row.to_string().contains('新')),
+            "{}",
+            world.test.name
+        );
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_answered_without_a_token_or_to_somebody_who_has_left() {
     let description = serde_json::to_value(http::openapi()).unwrap();
     for world in World::all().await {

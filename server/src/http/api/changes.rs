@@ -2,6 +2,7 @@
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -11,7 +12,7 @@ use super::{
     shapes::Person,
 };
 use crate::{
-    actions::{self, ActionError, changes::Cursor},
+    actions::{self, ActionError, changes::Cursor, delivery::record_delivery},
     app::App,
     http::{Problem, extract::SignedIn},
     storage::reading::{LogEntry, LogWhat},
@@ -67,6 +68,11 @@ pub(in crate::http) async fn list(
     let limit = input::page_limit(params.limit)?;
     let after = params.after.as_deref().map(read_place).transpose()?;
     let feed = actions::changes::read_feed(&app.database, person.org, person.user, after, limit).await?;
+    // A page of nothing tells nothing and writes nothing: followers ask all day.
+    if let (Some(first), Some(last)) = (feed.items.first(), feed.items.last()) {
+        let detail = json!({ "items": feed.items.len(), "from": first.seq, "to": last.seq });
+        record_delivery(&app, person.org, person.user, "changes_read", person.user, detail).await?;
+    }
     let people = feed.people;
     let item = |entry: LogEntry| {
         let (document, kind, change, event) = match entry.what {

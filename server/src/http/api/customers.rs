@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sync_core::{
     ids::{CustomerId, PoolId, TeamId, UserId},
     visibility::Relation,
@@ -18,7 +18,7 @@ use super::{
     shapes::{self, CustomerItem, Person},
 };
 use crate::{
-    actions::{self, ActionError, customers::Wanted},
+    actions::{self, ActionError, customers::Wanted, delivery::record_delivery},
     app::App,
     http::{
         Problem,
@@ -99,8 +99,11 @@ pub(in crate::http) async fn list(
         relation: params.relation,
         words: params.q,
     };
+    let searched = wanted.words.is_some();
     let page = actions::customers::list(&app.database, person.org, person.user, wanted).await?;
     let people = page.people;
+    let detail = json!({ "items": page.items.len(), "search": searched });
+    record_delivery(&app, person.org, person.user, "customers_listed", person.user, detail).await?;
     Ok(Json(CustomerPage {
         items: page
             .items
@@ -137,6 +140,8 @@ pub(in crate::http) async fn show(
     Id(id): Id,
 ) -> Result<Json<shapes::Customer>, Problem> {
     let shown = actions::customers::show(&app.database, person.org, person.user, CustomerId(id)).await?;
+    let detail = json!({ "documents": shown.documents.len() });
+    record_delivery(&app, person.org, person.user, "customer_shown", id, detail).await?;
     Ok(Json(shapes::Customer::of(shown)))
 }
 

@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sync_core::{
     document::Kind,
     ids::{CustomerId, DeviceId, DocumentId, UserId},
@@ -21,7 +21,7 @@ use super::{
     shapes::{Document, Person},
 };
 use crate::{
-    actions::{self, ActionError, Code},
+    actions::{self, ActionError, Code, delivery::record_delivery},
     app::App,
     auth,
     http::{
@@ -182,6 +182,8 @@ pub(in crate::http) async fn show(
 async fn shown(app: &App, person: &auth::Person, document: DocumentId) -> Result<Json<Document>, Problem> {
     let (document, people) =
         actions::customers::show_document(&app.database, person.org, person.user, document).await?;
+    let detail = json!({ "customer": document.row.customer });
+    record_delivery(app, person.org, person.user, "document_shown", document.row.id, detail).await?;
     Ok(Json(Document::of(document, &people)))
 }
 
@@ -240,6 +242,8 @@ pub(in crate::http) async fn history(
         .ok_or_else(|| ActionError::invalid("field: say whose history is wanted"))?;
     let history =
         actions::history::show_history(&app.database, person.org, person.user, DocumentId(id), &field).await?;
+    let detail = json!({ "writes": history.writes.len() });
+    record_delivery(&app, person.org, person.user, "history_shown", id, detail).await?;
     let items = history.writes.into_iter().map(|written| {
         let device = written.change.device_id.map(DeviceId);
         HistoryItem {

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sync_core::{document::Kind, ids::UserId};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use super::{
     shapes::Person,
 };
 use crate::{
-    actions::{self, ActionError, quarantine::Decision, quarantined::Ticket},
+    actions::{self, ActionError, delivery::record_delivery, quarantine::Decision, quarantined::Ticket},
     app::App,
     http::{
         Problem,
@@ -82,6 +82,10 @@ pub(in crate::http) async fn list(
     let limit = input::page_limit(params.limit)?;
     let after = params.after.as_deref().map(read_place).transpose()?;
     let waiting = actions::quarantined::list_waiting(&app.database, person.org, person.user, after, limit).await?;
+    if !waiting.items.is_empty() {
+        let detail = json!({ "items": waiting.items.len() });
+        record_delivery(&app, person.org, person.user, "quarantine_listed", person.user, detail).await?;
+    }
     let people = waiting.people;
     let item = |ticket: Ticket| {
         let first = ticket.first();
