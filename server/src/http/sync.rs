@@ -80,7 +80,12 @@ async fn handle(
 
 /// Anything but one zstd frame of this protocol is refused before it is read.
 fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    // A header that stands twice says something else than its first line.
+    let text = |name: &str| {
+        let mut values = headers.get_all(name).iter();
+        let value = values.next()?.to_str().ok()?;
+        values.next().is_none().then_some(value)
+    };
     if text("content-type") != Some(CONTENT_TYPE) || text("content-encoding") != Some("zstd") {
         return Err(ActionError::refused(Code::UnsupportedMediaType)
             .because(format!(
