@@ -15,7 +15,10 @@ use sync_core::{
         message::{Intent, IntentAction, IntentOutcome},
     },
     time::Timestamp,
-    visibility::{CustomerFacts, Policy, Scope, UserState, customer_scopes, document_access, feeds_of},
+    visibility::{
+        CustomerFacts, Policy, Scope, UserState, customer_scopes, document_access, document_feeds, document_scopes,
+        feeds_of,
+    },
 };
 
 use super::{ActionError, Code, sync::standing::Standing};
@@ -385,7 +388,13 @@ impl Desk<'_> {
             .collect();
         scopes::move_customer(tx, org, intent.customer, &leaves, &enters, seq).await?;
         let seen: Vec<Scope> = now.into_iter().chain(enters).collect();
-        touch(tx, org, &seen, row.kind, *document, seq).await?;
+        // Who was responsible, who is, and who made it learn of it through the document's own feeds.
+        let concerned: BTreeSet<Scope> = document_scopes(row.kind, row.author, row.responsible, false)
+            .into_iter()
+            .chain(document_scopes(row.kind, row.author, user, false))
+            .collect();
+        let concerned: Vec<Scope> = concerned.into_iter().collect();
+        touch(tx, org, &seen, &concerned, row.kind, *document, seq).await?;
         let event = OwnershipEvent {
             seq,
             customer: intent.customer,
@@ -465,7 +474,7 @@ pub(crate) async fn place_customer(
         // Those who see it before and after learn who has it now.
         let seen: Vec<Scope> = now.union(&new).copied().collect();
         let card = DocumentId::derived(placing.org, placing.customer, Kind::Card, 0);
-        touch(tx, placing.org, &seen, Kind::Card, card, seq).await?;
+        touch(tx, placing.org, &seen, &[], Kind::Card, card, seq).await?;
     }
     let event = OwnershipEvent {
         seq,
@@ -488,11 +497,15 @@ async fn touch(
     tx: &mut Tx,
     org: OrgId,
     seen: &[Scope],
+    concerned: &[Scope],
     kind: Kind,
     document: DocumentId,
     seq: i64,
 ) -> Result<(), ActionError> {
-    let feeds: BTreeSet<[u8; 18]> = feeds_of(seen, kind).into_iter().collect();
+    let feeds: BTreeSet<[u8; 18]> = feeds_of(seen, kind)
+        .into_iter()
+        .chain(document_feeds(concerned))
+        .collect();
     let rows: Vec<(&[u8; 18], i64, DocumentId)> = feeds.iter().map(|feed| (feed, seq, document)).collect();
     Ok(documents::insert_feed_rows(tx, org, &rows).await?)
 }

@@ -209,7 +209,7 @@ pub async fn append_event(tx: &mut Tx, org: OrgId, event: &OwnershipEvent) -> Re
     .map(drop))
 }
 
-/// Places and customers of the organisation's ownership events after a place, for readers of the whole log.
+/// Places, customers and documents of the organisation's ownership events after a place, for readers of the whole log.
 ///
 /// # Errors
 /// The driver's.
@@ -218,19 +218,56 @@ pub async fn list_event_places(
     org: OrgId,
     after: i64,
     limit: i64,
-) -> Result<Vec<(i64, CustomerId)>, StorageError> {
-    let rows: Vec<(i64, Uuid)> = on!(tx, |connection| sqlx::query_as(
-        "SELECT seq, customer_id FROM ownership_event WHERE org_id = $1 AND seq > $2 ORDER BY seq LIMIT $3"
+) -> Result<Vec<(i64, CustomerId, Option<DocumentId>)>, StorageError> {
+    let rows: Vec<(i64, Uuid, Option<Uuid>)> =
+        on!(tx, |connection| {
+            sqlx::query_as(
+        "SELECT seq, customer_id, document_id FROM ownership_event WHERE org_id = $1 AND seq > $2 ORDER BY seq LIMIT $3"
     )
     .bind(org.0)
     .bind(after)
     .bind(limit)
     .fetch_all(connection)
-    .await)?;
+    .await
+        })?;
     Ok(rows
         .into_iter()
-        .map(|(seq, customer)| (seq, CustomerId(customer)))
+        .map(|(seq, customer, document)| (seq, CustomerId(customer), document.map(DocumentId)))
         .collect())
+}
+
+/// Documents of these customers for which somebody else was made responsible after a place, and who was before.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_reassigned(
+    tx: &mut Tx,
+    org: OrgId,
+    customers: &[CustomerId],
+    after: i64,
+) -> Result<Vec<(DocumentId, Option<UserId>)>, StorageError> {
+    let mut reassigned = Vec::new();
+    for chunk in customers.chunks(500) {
+        let rows: Vec<(Uuid, Option<Uuid>)> = on!(tx, |connection| {
+            let mut query = QueryBuilder::new(
+                "SELECT document_id, from_owner_id FROM ownership_event \
+                 WHERE event = 'responsible' AND document_id IS NOT NULL AND org_id = ",
+            );
+            query.push_bind(org.0).push(" AND seq > ").push_bind(after);
+            query.push(" AND customer_id IN (");
+            let mut list = query.separated(", ");
+            for customer in chunk {
+                list.push_bind(customer.0);
+            }
+            query.push(")");
+            query.build_query_as().fetch_all(connection).await
+        })?;
+        reassigned.extend(
+            rows.into_iter()
+                .map(|(document, previous)| (DocumentId(document), previous.map(UserId))),
+        );
+    }
+    Ok(reassigned)
 }
 
 /// What lists show of a customer, from its card.

@@ -29,6 +29,8 @@ use crate::storage::{
 const FEED_ROWS_MAX: i64 = 2_000;
 /// Customers whose move is looked at for one page.
 const MOVES_MAX: i64 = 50_000;
+/// Documents read at once of those that a device asks for again.
+const WANTED_DOCUMENTS: usize = 50;
 /// Customers read at once while grants are delivered.
 const GRANT_CUSTOMERS: i64 = 200;
 
@@ -296,11 +298,14 @@ impl Pull<'_> {
         let named: BTreeSet<CustomerId> = rows.values().map(|row| row.customer).chain(events).collect();
         let customers = Customers::read(tx, self.org(), &named).await?;
         let mut changes = documents::list_changes(tx, self.org(), &ids, after).await?;
+        let reassigned = self.reassigned(tx, &rows, after, &mut changes).await?;
         for customer in named {
             self.tell_assignment(&customers, customer, cursor, after);
         }
+        // Losses told above must not keep the page from getting on.
+        let told = self.page.bytes();
         for (seq, document) in touched {
-            if self.is_full() {
+            if self.page.bytes() - told >= self.puller.page_bytes_max {
                 upto = seq - 1;
                 break;
             }
@@ -309,7 +314,7 @@ impl Pull<'_> {
                 continue;
             }
             let new = changes.remove(&document).unwrap_or_default();
-            self.send_news(row, &customers, new, after);
+            self.send_news(row, &customers, new, after, reassigned.get(&document));
         }
         cursor.seq = upto.max(after);
         Ok(())
@@ -334,9 +339,15 @@ impl Pull<'_> {
             );
             let places = ownership::list_event_places(tx, self.org(), after, FEED_ROWS_MAX).await?;
             if places.len() as i64 == FEED_ROWS_MAX {
-                upto = upto.min(places.last().map_or(upto, |(seq, _)| *seq));
+                upto = upto.min(places.last().map_or(upto, |(seq, _, _)| *seq));
             }
-            events = places.into_iter().map(|(_, customer)| customer).collect();
+            events = places.iter().map(|(_, customer, _)| *customer).collect();
+            lists.push(
+                places
+                    .into_iter()
+                    .filter_map(|(seq, _, document)| Some((seq, document?)))
+                    .collect(),
+            );
         }
         for feed in self.feeds() {
             lists.push(documents::list_feed(tx, self.org(), &feed, after, FEED_ROWS_MAX).await?);
@@ -387,7 +398,37 @@ impl Pull<'_> {
         self.page.push_access(assignment, now, relations, None);
     }
 
-    fn send_news(&mut self, row: &DocumentRow, customers: &Customers, new: Vec<LoggedChange>, after: i64) {
+    /// Touched documents for which somebody else was made responsible, with those who were before. All their changes
+    /// are read: whoever may read one only because of that does not have it.
+    async fn reassigned(
+        &self,
+        tx: &mut Tx,
+        rows: &BTreeMap<DocumentId, DocumentRow>,
+        after: i64,
+        changes: &mut BTreeMap<DocumentId, Vec<LoggedChange>>,
+    ) -> Result<BTreeMap<DocumentId, BTreeSet<UserId>>, StorageError> {
+        let candidates = rows.values().filter(|row| row.kind.has_responsible());
+        let customers: BTreeSet<CustomerId> = candidates.map(|row| row.customer).collect();
+        let customers: Vec<CustomerId> = customers.into_iter().collect();
+        let mut reassigned: BTreeMap<DocumentId, BTreeSet<UserId>> = BTreeMap::new();
+        for (document, previous) in ownership::list_reassigned(tx, self.org(), &customers, after).await? {
+            if rows.contains_key(&document) {
+                reassigned.entry(document).or_default().extend(previous);
+            }
+        }
+        let ids: Vec<DocumentId> = reassigned.keys().copied().collect();
+        changes.extend(documents::list_changes(tx, self.org(), &ids, 0).await?);
+        Ok(reassigned)
+    }
+
+    fn send_news(
+        &mut self,
+        row: &DocumentRow,
+        customers: &Customers,
+        new: Vec<LoggedChange>,
+        after: i64,
+        reassigned: Option<&BTreeSet<UserId>>,
+    ) {
         let now = self.rights(customers, row.customer, self.puller.head);
         if now.is_empty() {
             return;
@@ -399,9 +440,14 @@ impl Pull<'_> {
         let facts = row.facts(owner);
         if !document_access(now, self.puller.user, &facts).may_read() {
             let then = self.rights(customers, row.customer, after);
-            if document_access(then, self.puller.user, &facts).may_read() {
+            let was_his = reassigned.is_some_and(|previous| previous.contains(&self.puller.user));
+            if was_his || document_access(then, self.puller.user, &facts).may_read() {
                 self.page.push_gone(row);
             }
+            return;
+        }
+        if reassigned.is_some() {
+            self.page.push_document(row, &new, true);
             return;
         }
         let touched_only = new.is_empty();
@@ -422,14 +468,20 @@ impl Pull<'_> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let rows = documents::list_by_id(tx, self.org(), wanted).await?;
-        let named: BTreeSet<CustomerId> = rows.iter().map(|row| row.customer).collect();
-        let customers = Customers::read(tx, self.org(), &named).await?;
-        let mut changes = documents::list_changes(tx, self.org(), wanted, 0).await?;
-        for row in rows {
-            if self.may_read(&customers, &row) {
-                self.page
-                    .push_document(&row, &changes.remove(&row.document).unwrap_or_default(), true);
+        // What no longer fits the page the device still wants, and asks for again.
+        for wanted in wanted.chunks(WANTED_DOCUMENTS) {
+            let rows = documents::list_by_id(tx, self.org(), wanted).await?;
+            let named: BTreeSet<CustomerId> = rows.iter().map(|row| row.customer).collect();
+            let customers = Customers::read(tx, self.org(), &named).await?;
+            let mut changes = documents::list_changes(tx, self.org(), wanted, 0).await?;
+            for row in rows {
+                if self.may_read(&customers, &row) {
+                    let changes = changes.remove(&row.document).unwrap_or_default();
+                    self.page.push_document(&row, &changes, true);
+                }
+            }
+            if self.is_full() {
+                break;
             }
         }
         Ok(())
