@@ -4,8 +4,20 @@
 mod actors;
 #[path = "wire/changes.rs"]
 mod changes;
+#[path = "wire/delivery.rs"]
+mod delivery;
 #[path = "wire/fields.rs"]
 mod fields;
+#[path = "wire/front.rs"]
+mod front;
+#[path = "wire/intents.rs"]
+mod intents;
+#[path = "wire/late.rs"]
+mod late;
+#[path = "wire/many.rs"]
+mod many;
+#[path = "wire/replays.rs"]
+mod replays;
 
 use sync_core::protocol::message::{RetryReason, Verdict};
 
