@@ -233,3 +233,17 @@ fn a_customer_handed_over_leaves_the_first_phone_after_its_unsent_work() {
     assert_eq!(shown["contacts"][0]["fields"]["name"], "canary-contact");
     assert_eq!(li.json(&["sync", "--json"])["evicted_customers"], 0);
 }
+
+#[test]
+fn a_phone_searches_at_the_server_what_it_does_not_hold_as_far_as_its_person_may_see_it() {
+    let company = Company::open();
+    let li = company.terminal("li", "li");
+    let customer = li.made(&["customer", "new", "name=远航轴承"]);
+    assert!(li.run(&["sync", "--json"]).status.success());
+    // Names are found at once; documents when the index has followed.
+    let found = li.json(&["customers", "--query", "轴承", "--online", "--json"]);
+    assert_eq!(found[0]["id"], customer.as_str());
+    assert_eq!(found[0]["relation"], "owner");
+    let none = li.json(&["customers", "--query", "不存在", "--online", "--json"]);
+    assert_eq!(none, serde_json::json!([]));
+}

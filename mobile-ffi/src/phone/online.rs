@@ -270,7 +270,7 @@ impl<T: Transport> Phone<T> {
     /// Offline, or the server's refusal.
     pub fn search_online(&mut self, query: &str) -> Result<Vec<Value>, PhoneError> {
         let token = self.token()?;
-        let path = format!("/api/v1/customers?q={}", percent_encoded(query));
+        let path = format!("/v1/customers?q={}", percent_encoded(query));
         let answer = match self.ask(&path, None, Some(&token)) {
             Err(PhoneError::Refused { code, .. })
                 if matches!(code.as_str(), "unauthenticated" | "reauthenticate" | "not_found") =>

@@ -4,7 +4,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sync_core::{
-    ids::{CustomerId, PoolId, TeamId, UserId},
+    ids::{CustomerId, OrgId, PoolId, TeamId, UserId},
     visibility::Relation,
 };
 use utoipa::{IntoParams, ToSchema};
@@ -78,6 +78,11 @@ pub(in crate::http) async fn list(
     SignedIn(person): SignedIn,
     Params(params): Params<ListParams>,
 ) -> Result<Json<CustomerPage>, Problem> {
+    Ok(Json(list_for(&app, person.org, person.user, params).await?))
+}
+
+/// The list, for whoever asks: a person with a session or his phone.
+pub(super) async fn list_for(app: &App, org: OrgId, user: UserId, params: ListParams) -> Result<CustomerPage, Problem> {
     if let Some(relation) = &params.relation
         && !Relation::ALL.iter().any(|known| known.name() == relation)
     {
@@ -100,18 +105,18 @@ pub(in crate::http) async fn list(
         words: params.q,
     };
     let searched = wanted.words.is_some();
-    let page = actions::customers::list(&app.database, person.org, person.user, wanted).await?;
+    let page = actions::customers::list(&app.database, org, user, wanted).await?;
     let people = page.people;
     let detail = json!({ "items": page.items.len(), "search": searched });
-    record_delivery(&app, person.org, person.user, "customers_listed", person.user, detail).await?;
-    Ok(Json(CustomerPage {
+    record_delivery(app, org, user, "customers_listed", user, detail).await?;
+    Ok(CustomerPage {
         items: page
             .items
             .into_iter()
             .map(|item| CustomerItem::of(item, &people))
             .collect(),
         next: page.next.as_ref().map(write_place),
-    }))
+    })
 }
 
 fn write_place(place: &CustomerPlace) -> String {

@@ -1,9 +1,10 @@
-//! `GET /v1/live`: a stream of pokes (server-sent events) for phones and for pages.
+//! `GET /v1/live`: a stream of pokes (server-sent events) for phones and for pages; `GET /v1/customers`: a phone's search
+//! beyond what it holds.
 
 use std::{convert::Infallible, time::Duration};
 
 use axum::{
-    Router,
+    Json, Router,
     extract::{FromRequestParts, State},
     http::{HeaderValue, header, request::Parts},
     response::{
@@ -18,6 +19,7 @@ use sync_core::{
     time::Timestamp,
 };
 
+use super::{customers, input::Params};
 use crate::{
     actions::Code,
     app::App,
@@ -32,7 +34,25 @@ use crate::{
 const KEEP_ALIVE: Duration = Duration::from_secs(25);
 
 pub(in crate::http) fn routes() -> Router<App> {
-    Router::new().route("/v1/live", get(live))
+    Router::new()
+        .route("/v1/live", get(live))
+        .route("/v1/customers", get(search))
+}
+
+/// What lies beyond what a phone holds: the same list as people's, by the device's token.
+async fn search(
+    State(app): State<App>,
+    token: Device,
+    Params(params): Params<customers::ListParams>,
+) -> Result<Json<customers::CustomerPage>, Problem> {
+    let Device(token) = token;
+    let mut tx = app.database.read().await?;
+    let access = auth::check_device(&mut tx, &token).await?;
+    drop(tx);
+    if access.drain {
+        return Err(Code::AccountNotActive.into());
+    }
+    Ok(Json(customers::list_for(&app, token.org, token.user, params).await?))
 }
 
 /// Whoever listens: a device or a person with a session.
