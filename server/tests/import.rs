@@ -59,6 +59,11 @@ impl Office {
             .clone()
     }
 
+    /// What `verify` finds wrong between log, documents, read model and audit.
+    fn differences(&self) -> Value {
+        self.json(&["verify", "--json"])["differences"].clone()
+    }
+
     fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.folder.path().join(name);
         fs::write(&path, content).unwrap();
@@ -129,6 +134,7 @@ fn northwind_goes_in_as_published_and_a_second_time_changes_nothing() {
             (&json!("1996-07-04"), &json!("won"))
         );
         assert!(deal["at"].as_str().unwrap().starts_with("1996-07-04"));
+        assert_eq!(office.differences(), json!([]));
     }
 }
 
@@ -364,6 +370,7 @@ fn history_keeps_its_author_and_date_and_stages_are_known() {
         assert_eq!(office.import("customers", &moved, &[]), [1, 0, 1, 0, 0]);
         assert_eq!(office.import("customers", &moved, &[]), [1, 0, 0, 1, 0]);
         assert_eq!(office.export("customers")[0]["owner"], "li");
+        assert_eq!(office.differences(), json!([]));
     }
 }
 
@@ -499,5 +506,6 @@ fn t095_an_import_killed_in_the_middle_and_started_again_ends_as_one_undisturbed
             office.import("customers", &file, &["--pool", &pool]),
             [3_000, 0, 0, 3_000, 0]
         );
+        assert_eq!(office.differences(), json!([]));
     }
 }
