@@ -8,6 +8,8 @@ mod fixture;
 mod http;
 #[path = "api/live.rs"]
 mod live;
+#[path = "api/matrix.rs"]
+mod matrix;
 #[path = "api/search.rs"]
 mod search;
 #[path = "api/upkeep.rs"]

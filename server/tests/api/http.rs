@@ -44,7 +44,7 @@ impl World {
         worlds
     }
 
-    async fn on(test: TestApp) -> Self {
+    pub(crate) async fn on(test: TestApp) -> Self {
         let company = Company::new(&test.app, "One").await;
         let team = company.team("East").await;
         let pool = company.pool("Open").await;
