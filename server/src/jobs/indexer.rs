@@ -24,8 +24,9 @@ const CHANGES_PER_BATCH: i64 = 500;
 const ORGANISATIONS_PER_ROUND: i64 = 100;
 /// How often the log is looked at when nobody wakes the indexer: other nodes and commands commit too.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// After being woken, so long is waited for what comes next: many small pushes are then one batch.
-const GATHERING: Duration = Duration::from_millis(50);
+/// After being woken, so long is waited for what comes next: many small pushes are then one batch, with one sync of the
+/// disk, and one document written to several times is indexed once.
+const GATHERING: Duration = Duration::from_millis(400);
 /// The lease by which one node indexes for all.
 const LEASE: &str = "indexer";
 /// How long a node that has died keeps the others from indexing.
