@@ -219,9 +219,8 @@ pub async fn list_event_places(
     after: i64,
     limit: i64,
 ) -> Result<Vec<(i64, CustomerId, Option<DocumentId>)>, StorageError> {
-    let rows: Vec<(i64, Uuid, Option<Uuid>)> =
-        on!(tx, |connection| {
-            sqlx::query_as(
+    let rows: Vec<(i64, Uuid, Option<Uuid>)> = on!(tx, |connection| {
+        sqlx::query_as(
         "SELECT seq, customer_id, document_id FROM ownership_event WHERE org_id = $1 AND seq > $2 ORDER BY seq LIMIT $3"
     )
     .bind(org.0)
@@ -229,7 +228,7 @@ pub async fn list_event_places(
     .bind(limit)
     .fetch_all(connection)
     .await
-        })?;
+    })?;
     Ok(rows
         .into_iter()
         .map(|(seq, customer, document)| (seq, CustomerId(customer), document.map(DocumentId)))
