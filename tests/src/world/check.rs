@@ -236,7 +236,8 @@ fn fold(look: &Connection, id: &[u8], kind: Kind) -> (Document, BTreeMap<ChangeI
             "SELECT actor, seq, hash, body, author_id, device_id FROM change WHERE document_id = ?1 ORDER BY log_seq",
         )
         .expect("changes can be listed");
-    let rows: Vec<(Vec<u8>, i64, Vec<u8>, Vec<u8>, Vec<u8>, Option<Vec<u8>>)> = statement
+    type Row = (Vec<u8>, i64, Vec<u8>, Vec<u8>, Vec<u8>, Option<Vec<u8>>);
+    let rows: Vec<Row> = statement
         .query_map([id], |row| {
             Ok((
                 row.get(0)?,

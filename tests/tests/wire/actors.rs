@@ -143,7 +143,7 @@ async fn t005_two_changes_under_one_name_freeze_the_actor_and_spoil_nothing_besi
         let mut wang = company.phone("wang").await;
         wang.pull().await;
         let first = wang.write(customer, Kind::FollowUp, &[text("text", "one")]);
-        assert_eq!(wang.push(&[first.clone()]).await, [ACCEPTED]);
+        assert_eq!(wang.push(std::slice::from_ref(&first)).await, [ACCEPTED]);
         let second = equivocate(&mut wang, &first);
         let beside = wang.write(customer, Kind::FollowUp, &[text("text", "beside")]);
         let verdicts = wang.push(&[second.clone(), beside.clone()]).await;
@@ -172,10 +172,10 @@ async fn t006_the_same_change_again_is_accepted_and_not_told_twice() {
         let mut wang = company.phone("wang").await;
         wang.pull().await;
         let draft = wang.write(customer, Kind::FollowUp, &[text("text", "a")]);
-        assert_eq!(wang.push(&[draft.clone()]).await, [ACCEPTED]);
+        assert_eq!(wang.push(std::slice::from_ref(&draft)).await, [ACCEPTED]);
         let before = company.rows().await;
         for _ in 0..3 {
-            assert_eq!(wang.push(&[draft.clone()]).await, [ACCEPTED]);
+            assert_eq!(wang.push(std::slice::from_ref(&draft)).await, [ACCEPTED]);
         }
         assert_eq!(grown(&before, &company.rows().await), []);
     }
@@ -198,7 +198,7 @@ async fn t007_a_gap_in_the_numbers_is_refused_and_no_panic() {
         assert_eq!(numbers, vec!["rejected seq_gap"; 4]);
         // One after the last but one.
         let first = wang.write(customer, Kind::FollowUp, &[text("text", "a")]);
-        assert_eq!(wang.push(&[first.clone()]).await, [ACCEPTED]);
+        assert_eq!(wang.push(std::slice::from_ref(&first)).await, [ACCEPTED]);
         let _lost = wang.edit(first.document, &[text("text", "b")]);
         let third = wang.edit(first.document, &[text("text", "c")]);
         assert_eq!(all_said(&wang.push(&[third]).await), ["rejected seq_gap"]);

@@ -134,7 +134,7 @@ async fn t009_changes_on_unknown_ones_are_named_and_nothing_is_queued() {
         let draft = wang.write(customer, Kind::FollowUp, &[text("text", "a")]);
         wang.push(&[]).await;
         let before = company.rows().await;
-        let mut request = wang.request_with(&[draft.clone()]);
+        let mut request = wang.request_with(std::slice::from_ref(&draft));
         rewrite(&mut request.documents[0], 0, |change| {
             change.dependencies = (0..100)
                 .map(|number| ChangeId {
@@ -169,7 +169,7 @@ async fn t010_orphans_are_refused_at_the_first_and_more_than_a_message_holds_at_
         wang.push(&[]).await;
         let before = company.rows().await;
         let orphans = |wang: &mut Client, count: usize| {
-            let mut request = wang.request_with(&[draft.clone()]);
+            let mut request = wang.request_with(std::slice::from_ref(&draft));
             let pushed = &mut request.documents[0];
             rewrite(pushed, 0, |change| {
                 change.seq = 1;
@@ -201,7 +201,7 @@ async fn t010_orphans_are_refused_at_the_first_and_more_than_a_message_holds_at_
         let refused = wang.post(&company, &request).await;
         assert_eq!(refused.status.as_u16(), 422);
         assert_eq!(grown(&before, &company.rows().await), []);
-        assert_eq!(wang.push(&[draft.clone()]).await, [ACCEPTED]);
+        assert_eq!(wang.push(std::slice::from_ref(&draft)).await, [ACCEPTED]);
     }
 }
 
@@ -223,7 +223,7 @@ async fn t012_where_hashes_disagree_the_document_waits_and_the_rest_is_taken() {
             [mismatch.clone(), mismatch.clone(), mismatch.clone(), ACCEPTED]
         );
         // Asked for, each change's hash comes; the second is not what the device made of it.
-        let mut request = wang.request_with(&[chain.clone()]);
+        let mut request = wang.request_with(std::slice::from_ref(&chain));
         request.documents[0].digest = [1, 2, 3, 4];
         request.documents[0].hashes = chain
             .changes
@@ -298,7 +298,7 @@ async fn t025_two_devices_that_create_the_same_document_at_once_hold_one_after_t
         };
         let one = phone.write(customer, Kind::Dossier, &[text("needs", "one"), tag("a")]);
         let two = tablet.write(customer, Kind::Dossier, &[text("plan", "two"), tag("b")]);
-        assert_eq!(phone.push(&[one.clone()]).await, [ACCEPTED]);
+        assert_eq!(phone.push(std::slice::from_ref(&one)).await, [ACCEPTED]);
         assert_eq!(tablet.push(&[two]).await, [ACCEPTED]);
         phone.pull().await;
         oracle::check(&company, "wang", &phone, &[customer]).await;
@@ -371,7 +371,7 @@ async fn t011_automerges_own_bytes_are_no_change() {
         for kind in [0_u8, 1, 2, 0x42, 0x43] {
             let mut chunk = automerge.to_vec();
             chunk[8] = kind;
-            let mut request = wang.request_with(&[draft.clone()]);
+            let mut request = wang.request_with(std::slice::from_ref(&draft));
             request.documents[0].changes[0] = ByteBuf::from(chunk.clone());
             let response = wang.send(request).await.unwrap().unwrap();
             assert_eq!(all_said(&all_verdicts(&response, 1)), ["rejected malformed"]);

@@ -83,7 +83,7 @@ async fn t021_a_document_stops_growing_at_its_bound_and_stays_readable() {
         let next = wang.edit(chain.document, &[edit]);
         chain = chain.and(next);
     }
-    let verdicts = wang.push(&[chain.clone()]).await;
+    let verdicts = wang.push(std::slice::from_ref(&chain)).await;
     assert!(verdicts.iter().all(|verdict| *verdict == ACCEPTED), "{verdicts:?}");
     // The phone's own airlock refuses the next one, so it is made on a copy that lacks the others' weight.
     let mut over = wang.write(customer, Kind::FollowUp, &[text("text", &page)]);
@@ -195,7 +195,7 @@ async fn t024_a_field_of_a_newer_app_is_kept_not_shown_and_survives_older_writer
         let bytes = sync_core::protocol::oplist::encode(&change, Kind::FollowUp, 1).len();
         let built = sync_core::airlock::admit(&mut newer, change, bytes, sync_core::airlock::Trial::Reload).unwrap();
         draft.changes = vec![built];
-        assert_eq!(wang.push(&[draft.clone()]).await, [ACCEPTED]);
+        assert_eq!(wang.push(std::slice::from_ref(&draft)).await, [ACCEPTED]);
         // An older writer edits beside it.
         let fields: Map<_, _> = [("text".to_owned(), json!("b"))].into_iter().collect();
         edit_document(company.app(), company.asker("boss"), draft.document, &fields)

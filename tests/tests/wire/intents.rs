@@ -117,7 +117,7 @@ async fn of_two_claims_exactly_one_wins_and_the_loser_learns_who_and_when() {
             owner: Some(wang.token.user),
             since: Some(won_at),
         };
-        assert_eq!(response.intents, [lost.clone()]);
+        assert_eq!(response.intents, std::slice::from_ref(&lost));
         let verdicts = tests::wire::all_verdicts(&response, 5);
         assert_eq!(
             all_said(&verdicts),

@@ -46,7 +46,7 @@ async fn t036_an_answer_lost_after_the_commit_doubles_nothing() {
         let mut wang = company.phone("wang").await;
         wang.pull().await;
         let visit = wang.write(customer, Kind::Visit, &[text("note", "a")]);
-        let request = wang.request_with(&[visit.clone()]);
+        let request = wang.request_with(std::slice::from_ref(&visit));
         wang.send_into_the_void(request).await;
         assert_eq!(wang.push(&[visit]).await, [ACCEPTED]);
         assert_eq!(company.number("SELECT COUNT(*) FROM document WHERE kind = 5").await, 1);
