@@ -232,6 +232,12 @@ fn a_customer_handed_over_leaves_the_first_phone_after_its_unsent_work() {
     assert_eq!(shown["visits"][0]["late"], true);
     assert_eq!(shown["contacts"][0]["fields"]["name"], "canary-contact");
     assert_eq!(li.json(&["sync", "--json"])["evicted_customers"], 0);
+    // Beyond what a phone holds the server searches, by the same rights.
+    let fresh = company.terminal("fresh", "bo");
+    let found = fresh.json(&["customers", "--query", "acme", "--online", "--json"]);
+    assert_eq!(found[0]["id"], customer.as_str());
+    let found = li.json(&["customers", "--query", "acme", "--online", "--json"]);
+    assert!(found.as_array().unwrap().is_empty());
 }
 
 #[test]

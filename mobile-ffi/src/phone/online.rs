@@ -222,14 +222,18 @@ impl<T: Transport> Phone<T> {
                 }
             };
             match response.status {
-                200..=299 => {
-                    return serde_json::from_slice(&response.body).map_err(|_| {
-                        PhoneError::refused(
+                200..=299 => match serde_json::from_slice(&response.body) {
+                    Ok(answer) => return Ok(answer),
+                    Err(_) if attempt < self.patience.min(ATTEMPTS_OFFLINE_MAX) => {
+                        self.wait_offline(attempt, "the answer was cut")?;
+                    }
+                    Err(_) => {
+                        return Err(PhoneError::refused(
                             "malformed_answer",
                             "the server's answer is not JSON; is it a Fieldpool server?",
-                        )
-                    });
-                }
+                        ));
+                    }
+                },
                 429 | 503 if is_shedding(&response) => self.wait_busy(attempt, response.retry_after_s)?,
                 _ => {
                     let problem = read_problem(&response);
@@ -273,7 +277,7 @@ impl<T: Transport> Phone<T> {
         let path = format!("/v1/customers?q={}", percent_encoded(query));
         let answer = match self.ask(&path, None, Some(&token)) {
             Err(PhoneError::Refused { code, .. })
-                if matches!(code.as_str(), "unauthenticated" | "reauthenticate" | "not_found") =>
+                if matches!(code.as_str(), "unauthenticated" | "unknown_route" | "not_found") =>
             {
                 return Err(PhoneError::refused(
                     "search_unavailable",

@@ -265,3 +265,29 @@ fn an_own_change_that_comes_back_with_a_page_is_recognised() {
     assert_eq!(phone.document(visit).unwrap()["state"], "synced");
     assert_eq!(phone.document(visit).unwrap()["author"]["login"], "li");
 }
+
+#[test]
+fn a_server_that_lost_an_accepted_change_gets_it_again_before_what_was_made_on_it() {
+    let (mut phone, wire) = phone();
+    let customer = phone_with_customer(&mut phone, &wire, 40);
+    let visit = phone
+        .add(customer, Kind::Visit, &words(Kind::Visit, &["note=a"]))
+        .unwrap();
+    phone.sync().unwrap();
+    let lost = phone.state().unwrap().unwrap().actor;
+    phone.edit(visit, &words(Kind::Visit, &["outcome=b"])).unwrap();
+    let before = wire.requests().len();
+    wire.then(|_| Ok(Some(page().verdict(0, rejected("seq_gap")))));
+    wire.then(move |_| {
+        let missing = vec![sync_core::document::ChangeId { actor: lost, seq: 1 }];
+        Ok(Some(
+            page().verdict(0, Verdict::Retry(RetryReason::MissingDependencies(missing))),
+        ))
+    });
+    phone.sync().unwrap();
+    let counts: Vec<usize> = wire.requests()[before..].iter().map(change_count).collect();
+    assert_eq!(counts, [1, 1, 2]);
+    assert!(wire.requests().iter().all(|request| request.wanted.is_empty()));
+    assert!(phone.tray().unwrap().is_empty() && phone.outbox().unwrap().is_empty());
+    assert_eq!(phone.document(visit).unwrap()["fields"]["outcome"], "b");
+}

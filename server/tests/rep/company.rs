@@ -28,18 +28,7 @@ impl Company {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         std::fs::create_dir(&data).unwrap();
-        let mut child = Command::new(BINARY)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(&data)
-            .stdout(Stdio::piped())
-            .stderr(File::create(folder.path().join("log")).unwrap())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let ready: Value = serde_json::from_str(&line).unwrap();
+        let (child, url) = serve(&data, "127.0.0.1:0", &folder.path().join("log"));
         let admin = |words: &[&str]| -> String {
             let mut command = Command::new(BINARY);
             command.arg("admin").arg("--data").arg(&data).args(words);
@@ -67,11 +56,32 @@ impl Company {
         add("bo", "back_office", &south);
         Self {
             child,
-            url: ready["url"].as_str().unwrap().to_owned(),
+            url,
             folder,
             pool,
             south: zhou,
         }
+    }
+
+    /// Saves everything as it is now; [`Company::restore`] puts it back.
+    pub(crate) fn backup(&self) {
+        let mut backup = Command::new(BINARY);
+        backup.args(["backup", "--data"]).arg(self.folder.path().join("data"));
+        backup.arg("--out").arg(self.folder.path().join("backup"));
+        assert!(backup.output().unwrap().status.success());
+    }
+
+    /// The server dies and comes back, at the same address, from the backup.
+    pub(crate) fn restore(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let data = self.folder.path().join("restored");
+        let mut restore = Command::new(BINARY);
+        restore.args(["restore", "--data"]).arg(&data);
+        restore.arg("--from").arg(self.folder.path().join("backup"));
+        assert!(restore.output().unwrap().status.success());
+        let address = self.url.strip_prefix("http://").unwrap().to_owned();
+        (self.child, _) = serve(&data, &address, &self.folder.path().join("log2"));
     }
 
     pub(crate) fn store(&self, name: &str) -> PathBuf {
@@ -107,6 +117,22 @@ impl Company {
         phone.set_patience(1);
         phone
     }
+}
+
+fn serve(data: &Path, listen: &str, log: &Path) -> (Child, String) {
+    let mut child = Command::new(BINARY)
+        .args(["serve", "--listen", listen, "--data"])
+        .arg(data)
+        .stdout(Stdio::piped())
+        .stderr(File::create(log).unwrap())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    (child, ready["url"].as_str().unwrap().to_owned())
 }
 
 impl Drop for Company {

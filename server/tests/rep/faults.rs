@@ -122,6 +122,38 @@ fn t041_a_cursor_that_is_not_ones_own_resets_nothing_but_the_cursor() {
 }
 
 #[test]
+fn a_server_put_back_from_a_backup_gets_everything_again_that_its_phones_hold_of_their_own() {
+    let mut company = Company::open();
+    let (li, bo) = (company.terminal("li", "li"), company.terminal("bo", "bo"));
+    let old = li.made(&["customer", "new", "name=old"]);
+    li.json(&["sync", "--json"]);
+    bo.json(&["sync", "--json"]);
+    company.backup();
+    let new = li.made(&["customer", "new", "name=new"]);
+    let visit = li.made(&["visit", "add", &old, "--note", "after the backup"]);
+    li.json(&["sync", "--json"]);
+    bo.json(&["sync", "--json"]);
+    li.json(&["visit", "set", &visit, "outcome=good"]);
+    company.restore();
+    let synced = li.json(&["sync", "--json"]);
+    assert_eq!(synced["reset"], true);
+    assert!(
+        li.json(&["tray", "--json"]).as_array().unwrap().is_empty(),
+        "{}",
+        li.json(&["tray", "--json"])
+    );
+    assert!(li.json(&["outbox", "--json"]).as_array().unwrap().is_empty());
+    bo.json(&["sync", "--json"]);
+    for phone in [&li, &bo] {
+        let shown = phone.json(&["customer", "show", &old, "--json"]);
+        assert_eq!(shown["visits"][0]["fields"]["note"], "after the backup");
+        assert_eq!(shown["visits"][0]["fields"]["outcome"], "good");
+        let shown = phone.json(&["customer", "show", &new, "--json"]);
+        assert_eq!(shown["card"]["fields"]["name"], "new");
+    }
+}
+
+#[test]
 fn t044_t045_a_copied_phone_is_told_so_and_goes_on_under_a_new_device_and_actor() {
     let company = Company::open();
     let mut li = company.phone("li", "li", 1);

@@ -18,9 +18,13 @@ use super::{
     Wanted, record::is_begun_by_creator, send::WANTED_ATTEMPTS_MAX,
 };
 
+/// The server lacks an own change that it had accepted: it was put back from a backup. What is here stays and is
+/// offered again.
+const SEQ_GAP: &str = "seq_gap";
 /// Refusals that speak of who wrote or of where it was written, not of what: the same edit is issued again, under a new
 /// actor and on what the server has.
-const ISSUED_AGAIN: [&str; 5] = [
+const ISSUED_AGAIN: [&str; 6] = [
+    SEQ_GAP,
     "equivocation",
     "actor_frozen",
     "actor_foreign",
@@ -107,7 +111,9 @@ impl<S: Store> Replica<'_, S> {
                     self.want_if_held(&entry)?;
                     if self.is_issued_again(&entry, said)? {
                         again.push(entry.clone());
-                        self.want(document)?;
+                        if said != SEQ_GAP {
+                            self.want(document)?;
+                        }
                     } else {
                         self.put_in_tray(&entry, "rejected", said, entry.at)?;
                     }
