@@ -109,6 +109,10 @@ pub async fn sync(app: &App, token: &AccessToken, request: SyncRequest) -> Resul
             "A message holds at most {MESSAGE_CHANGES_MAX} changes; send the rest in the next."
         )));
     }
+    let changes: usize = request.documents.iter().map(|document| document.changes.len()).sum();
+    if changes > MESSAGE_CHANGES_MAX {
+        return Err(ActionError::refused(Code::TooLarge));
+    }
     let _one_at_a_time = app
         .syncing
         .begin(token.org, token.device)

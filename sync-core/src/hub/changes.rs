@@ -11,6 +11,9 @@ use crate::{
     visibility::{ClassRights, DocumentFacts, document_access},
 };
 
+/// Operations up to which every change of a document is tried. A trial of so many takes about 7 ms.
+const TRIAL_OPERATIONS_MAX: u64 = 4_000;
+
 /// What a device pushed for one document.
 #[derive(Debug, Clone)]
 pub struct PushedDocument<'a> {
@@ -257,6 +260,7 @@ impl Decider {
         };
         let id = change.id();
         let body_bytes = oplist::encode(&change, self.kind, crate::document::SCHEMA_VERSION).len();
+        let trial = self.affordable(trial);
         match admit(&mut self.document, change, body_bytes, trial) {
             Ok(built) => {
                 self.hashes.push(built.hash);
@@ -283,6 +287,16 @@ impl Decider {
             }
             Err(Refusal::TrialFailed) => ChangeDecision::Quarantined { code: "trial_failed" },
             Err(refusal) => rejected(refusal.code()),
+        }
+    }
+
+    /// A trial builds the whole document, so of a large one only every so manyth change is tried; the gates hold for all.
+    fn affordable(&self, trial: Trial) -> Trial {
+        let large = self.document.state().op_count() > TRIAL_OPERATIONS_MAX;
+        if large && trial == Trial::Apply {
+            Trial::Build
+        } else {
+            trial
         }
     }
 
