@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use sync_core::{
     document::{Edit, Kind},
-    ids::{CustomerId, DocumentId, UserId},
+    ids::{CustomerId, DocumentId, OrgId, UserId},
     projection::Conflict,
     replica::{AccessRow, DocumentRow, IntentRow, OutboxEntry, Provisional, Replica, Store as _, TrayEntry},
     visibility::Relation,
@@ -165,8 +165,13 @@ fn show_customer(
     let mut item = customer_item(access, &fields, directory);
     let mut lists: Vec<Vec<Value>> = LISTS.iter().map(|_| Vec::new()).collect();
     let mut conflicts = Vec::new();
-    for name in ["card", "dossier", "internal"] {
-        item.insert(name.to_owned(), Value::Null);
+    let org = tx.state()?.map(|state| state.org);
+    for kind in [Kind::Card, Kind::Dossier, Kind::Internal] {
+        let readable = access.rights.of(kind).may_read();
+        let unwritten = org
+            .filter(|_| readable)
+            .map(|org| unwritten_item(org, access.customer, kind));
+        item.insert(kind.name().to_owned(), unwritten.unwrap_or_default());
     }
     for row in documents {
         let Some(kind) = Kind::from_number(row.kind) else {
@@ -190,6 +195,22 @@ fn show_customer(
     }
     item.insert("conflicts".to_owned(), Value::Array(conflicts));
     Ok(Value::Object(item))
+}
+
+/// The customer's one document of a kind that may be read and that nobody has written to yet.
+fn unwritten_item(org: OrgId, customer: CustomerId, kind: Kind) -> Value {
+    json!({
+        "id": DocumentId::derived(org, customer, kind, 0),
+        "kind": kind.name(),
+        "customer": customer,
+        "author": null,
+        "device": null,
+        "responsible": null,
+        "created_at": null,
+        "received_at": null,
+        "state": "synced",
+        "fields": {},
+    })
 }
 
 fn customer_item(access: &AccessRow, card: &Map<String, Value>, directory: &Directory) -> Map<String, Value> {

@@ -339,7 +339,7 @@ impl Store for StoreTx<'_> {
     fn redact_tray(&mut self, customer: CustomerId) -> Stored<()> {
         let nothing = c::packed(&Vec::<sync_core::document::Edit>::new());
         self.run(
-            "UPDATE tray SET edits = ?2, owner = NULL, since = NULL WHERE customer = ?1",
+            "UPDATE tray SET edits = ?2 WHERE customer = ?1",
             params![customer.bytes(), nothing],
         )
     }

@@ -259,7 +259,7 @@ pub trait Store {
     fn push_tray(&mut self, entry: &TrayEntry) -> Result<i64, Self::Error>;
     /// The tray's entries of a document.
     fn tray_of_document(&mut self, document: DocumentId) -> Result<Vec<TrayEntry>, Self::Error>;
-    /// Forgets what the entries of a customer said, keeping ids and reasons.
+    /// Forgets what the entries of a customer said, keeping ids, reasons and who has it instead.
     fn redact_tray(&mut self, customer: CustomerId) -> Result<(), Self::Error>;
 
     /// Adds an intent, or replaces its outcome.

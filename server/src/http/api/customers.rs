@@ -147,7 +147,7 @@ pub(in crate::http) async fn show(
     let shown = actions::customers::show(&app.database, person.org, person.user, CustomerId(id)).await?;
     let detail = json!({ "documents": shown.documents.len() });
     record_delivery(&app, person.org, person.user, "customer_shown", id, detail).await?;
-    Ok(Json(shapes::Customer::of(shown)))
+    Ok(Json(shapes::Customer::of(shown, person.org)))
 }
 
 /// A new customer: the fields of its card, and the pool it goes into.

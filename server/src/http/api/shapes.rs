@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use sync_core::{document::Kind, ids::UserId, projection};
+use sync_core::{
+    document::Kind,
+    ids::{CustomerId, DocumentId, OrgId, UserId},
+    projection,
+};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -86,15 +90,16 @@ pub(super) struct Document {
     /// card, dossier, contact, opportunity, visit, follow_up, ticket or internal.
     kind: &'static str,
     customer: Uuid,
-    author: Person,
+    /// Null while nobody has written to it.
+    author: Option<Person>,
     /// The device it was made on; null for the web and imports.
     device: Option<Uuid>,
     /// Who is responsible by name; null is the owner.
     responsible: Option<Person>,
-    /// By the device's clock, in milliseconds since 1970.
-    created_at: i64,
+    /// By the device's clock, in milliseconds since 1970; null while nobody has written to it.
+    created_at: Option<i64>,
     /// When the server had it.
-    received_at: i64,
+    received_at: Option<i64>,
     /// Always `synced` on the server.
     state: &'static str,
     /// It arrived after its author had lost the customer; absent otherwise.
@@ -115,15 +120,33 @@ impl Document {
             id: row.id.0,
             kind: row.kind.name(),
             customer: row.customer.0,
-            author: Person::of(people, row.author),
+            author: Some(Person::of(people, row.author)),
             device: row.device.map(|device| device.0),
             responsible: row.responsible.map(|user| Person::of(people, user)),
-            created_at: row.created_at.0,
-            received_at: row.received_at.0,
+            created_at: Some(row.created_at.0),
+            received_at: Some(row.received_at.0),
             state: "synced",
             late: row.late.then_some(true),
             external_id: row.external_id,
             fields,
+        }
+    }
+
+    /// The customer's one document of a kind that may be read and that nobody has written to yet.
+    fn unwritten(org: OrgId, customer: CustomerId, kind: Kind) -> Self {
+        Self {
+            id: DocumentId::derived(org, customer, kind, 0).0,
+            kind: kind.name(),
+            customer: customer.0,
+            author: None,
+            device: None,
+            responsible: None,
+            created_at: None,
+            received_at: None,
+            state: "synced",
+            late: None,
+            external_id: None,
+            fields: Map::new(),
         }
     }
 }
@@ -202,19 +225,21 @@ pub(super) struct Customer {
 }
 
 impl Customer {
-    pub(super) fn of(shown: Shown) -> Self {
+    pub(super) fn of(shown: Shown, org: OrgId) -> Self {
         let Shown {
             customer,
             relations,
+            rights,
             documents,
             people,
-            ..
         } = shown;
+        let id = customer.id;
+        let unwritten = |kind: Kind| rights.of(kind).may_read().then(|| Document::unwritten(org, id, kind));
         let mut shape = Self {
             customer: CustomerItem::of(Listed { customer, relations }, &people),
-            card: None,
-            dossier: None,
-            internal: None,
+            card: unwritten(Kind::Card),
+            dossier: unwritten(Kind::Dossier),
+            internal: unwritten(Kind::Internal),
             contacts: Vec::new(),
             visits: Vec::new(),
             follow_ups: Vec::new(),
