@@ -350,6 +350,13 @@ async fn write_beside(tx: &mut Tx, org: OrgId, now: Timestamp, jobs: &[&Job]) ->
     audit::append(tx, org, &rows).await
 }
 
+/// A message comes after the device's last one, or is that one again. Another node may have taken one meanwhile.
+fn follows(message: &Message, last: &(i64, Option<Vec<u8>>)) -> bool {
+    let (number, sha256) = last;
+    let sent = message.number.cast_signed();
+    sent > *number || (sent == *number && sha256.as_deref() == Some(&message.sha256[..]))
+}
+
 /// Which jobs were decided on facts that still hold. Of two that append to one document the first is good.
 async fn check_jobs(tx: &mut Tx, org: OrgId, jobs: &[&Job]) -> Result<Vec<bool>, StorageError> {
     let documents: Vec<DocumentId> = jobs
@@ -380,7 +387,7 @@ async fn check_jobs(tx: &mut Tx, org: OrgId, jobs: &[&Job]) -> Result<Vec<bool>,
         .filter_map(|job| job.message)
         .map(|(device, _)| device)
         .collect();
-    let active = devices::list_active(tx, org, &senders).await?;
+    let last = devices::list_last_messages(tx, org, &senders).await?;
     let mut taken: BTreeSet<DocumentId> = BTreeSet::new();
     Ok(jobs
         .iter()
@@ -388,7 +395,9 @@ async fn check_jobs(tx: &mut Tx, org: OrgId, jobs: &[&Job]) -> Result<Vec<bool>,
             let fresh = job
                 .judged
                 .is_none_or(|(user, version)| rights.get(&user) == Some(&version))
-                && job.message.is_none_or(|(device, _)| active.contains(&device))
+                && job
+                    .message
+                    .is_none_or(|(device, message)| last.get(&device).is_some_and(|last| follows(&message, last)))
                 && job.customers.iter().all(|(customer, version)| {
                     assignments
                         .get(customer)

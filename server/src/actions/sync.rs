@@ -208,7 +208,7 @@ async fn take(
     session: &Session,
     cursor: Option<&Cursor>,
 ) -> Result<Answer, ActionError> {
-    let message = check_message(app, request, session, cursor)?;
+    check_message(app, request, session, cursor)?;
     let asker = Asker {
         org: token.org,
         user: token.user,
@@ -223,6 +223,8 @@ async fn take(
     for _ in 0..DECISIONS_MAX {
         let mut tx = app.database.read().await?;
         let session = read_session(&mut tx, token).await?;
+        // Again, since another node may have taken a message of this device in between.
+        let message = check_message(app, request, &session, cursor)?;
         let pushed = name_documents(token.org, request);
         let facts: Facts = read_facts(
             &mut tx,
@@ -242,7 +244,7 @@ async fn take(
             acl_version: session.access.account.acl_version,
             standing: &session.standing,
         };
-        let mut decided = decide(&pusher, &app.seam, request, &pushed, facts);
+        let mut decided = off_the_reactor(request, || decide(&pusher, &app.seam, request, &pushed, facts));
         decided.job.message = Some((token.device, message));
         decided.job.confirmations = request
             .confirmations
@@ -265,6 +267,25 @@ async fn take(
     }
     drop(deciding);
     Err(ActionError::refused(Code::Overloaded).retry_after(1))
+}
+
+/// Bytes of changes from which deciding takes long enough to be kept from the threads that answer others.
+const LONG_DECISION_BYTES: usize = 32 * 1024;
+
+/// Runs CPU work: a large message's in a way that lets other requests go on.
+fn off_the_reactor<T>(request: &SyncRequest, work: impl FnOnce() -> T) -> T {
+    let bytes: usize = request
+        .documents
+        .iter()
+        .flat_map(|document| &document.changes)
+        .map(|body| body.len())
+        .sum();
+    let threads = tokio::runtime::Handle::current().runtime_flavor();
+    if bytes >= LONG_DECISION_BYTES && threads == tokio::runtime::RuntimeFlavor::MultiThread {
+        tokio::task::block_in_place(work)
+    } else {
+        work()
+    }
 }
 
 /// A number already seen with other content is a phone rolled back by a copy of itself.

@@ -458,3 +458,33 @@ pub async fn list_active(tx: &mut Tx, org: OrgId, devices: &[DeviceId]) -> Resul
     })?;
     Ok(rows.into_iter().map(|(device,)| DeviceId(device)).collect())
 }
+
+/// The last message of each of these devices that is active: its number and what it was.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_last_messages(
+    tx: &mut Tx,
+    org: OrgId,
+    devices: &[DeviceId],
+) -> Result<std::collections::BTreeMap<DeviceId, (i64, Option<Vec<u8>>)>, StorageError> {
+    if devices.is_empty() {
+        return Ok(std::collections::BTreeMap::new());
+    }
+    let rows: Vec<(Uuid, i64, Option<Vec<u8>>)> = on!(tx, |c| {
+        let mut query = sqlx::QueryBuilder::new(
+            "SELECT device_id, last_message, last_message_sha256 FROM device WHERE state = 'active' AND org_id = ",
+        );
+        query.push_bind(org.0).push(" AND device_id IN (");
+        let mut list = query.separated(", ");
+        for device in devices {
+            list.push_bind(device.0);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
+    })?;
+    Ok(rows
+        .into_iter()
+        .map(|(device, number, sha256)| (DeviceId(device), (number, sha256)))
+        .collect())
+}
