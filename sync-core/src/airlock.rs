@@ -30,7 +30,7 @@ pub enum Trial {
 /// [`Refusal`]; the document stays as it was.
 pub fn admit(document: &mut Document, change: Change, body_bytes: usize, trial: Trial) -> Result<BuiltChange, Refusal> {
     let start_op = check_change(document.state(), &change, body_bytes)?;
-    let built = contain(|| document.build(&change, start_op).1)?;
+    let (automerge, built) = contain(|| document.build(&change, start_op))?;
     // What is stored and sent on is the canonical form, and that may be longer than what came.
     if built.body.len() > CHANGE_BYTES_MAX || document.state().bytes() + built.body.len() > DOCUMENT_BYTES_MAX {
         return Err(Refusal::DocumentTooLarge);
@@ -41,7 +41,7 @@ pub fn admit(document: &mut Document, change: Change, body_bytes: usize, trial: 
     }
     let mut copy = document.clone();
     copy.push(change, built.hash, start_op, built.body.len());
-    let passed = contain(|| trial::reads_back(&copy, trial == Trial::Reload))?;
+    let passed = contain(|| trial::reads_back(&copy, automerge, trial == Trial::Reload))?;
     if !passed {
         return Err(Refusal::TrialFailed);
     }

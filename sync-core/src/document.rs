@@ -97,12 +97,7 @@ impl Document {
 
     /// Builds the Automerge change, with its hash, for a change that has passed gates 2 and 3. May panic on others.
     pub(crate) fn build(&self, change: &Change, start_op: u64) -> (automerge::Change, BuiltChange) {
-        let mut dependency_hashes: Vec<ChangeHash> = change
-            .dependencies
-            .iter()
-            .filter_map(|dependency| self.state.change(*dependency).map(|applied| applied.hash))
-            .collect();
-        dependency_hashes.sort_unstable();
+        let dependency_hashes = self.dependency_hashes(change);
         let automerge = build::automerge_change(change, start_op, dependency_hashes.clone());
         let hash = build::change_hash(&automerge);
         let body = oplist::encode(change, self.state.kind(), SCHEMA_VERSION);
@@ -123,17 +118,42 @@ impl Document {
     /// # Errors
     /// Automerge's, if the changes do not fit together.
     pub fn to_automerge(&self) -> Result<Automerge, automerge::AutomergeError> {
+        self.to_automerge_with(None)
+    }
+
+    /// [`Self::to_automerge`] with the last change as it was built already.
+    pub(crate) fn to_automerge_with(
+        &self,
+        last: Option<automerge::Change>,
+    ) -> Result<Automerge, automerge::AutomergeError> {
+        let count = self.changes.len() - usize::from(last.is_some()).min(self.changes.len());
         let fixed = fixed_changes(self.state.kind()).iter().map(|fixed| &fixed.change);
         let built: Vec<automerge::Change> = fixed
-            .chain(&self.changes)
+            .chain(&self.changes[..count])
             .filter_map(|change| {
                 let applied = self.state.change(change.id())?;
-                Some(self.build(change, applied.start_op).0)
+                Some(build::automerge_change(
+                    change,
+                    applied.start_op,
+                    self.dependency_hashes(change),
+                ))
             })
+            .chain(last)
             .collect();
         let mut automerge = Automerge::new();
         automerge.apply_changes(built)?;
         Ok(automerge)
+    }
+
+    /// Hashes of what a change was made on, sorted.
+    fn dependency_hashes(&self, change: &Change) -> Vec<ChangeHash> {
+        let mut hashes: Vec<ChangeHash> = change
+            .dependencies
+            .iter()
+            .filter_map(|dependency| self.state.change(*dependency).map(|applied| applied.hash))
+            .collect();
+        hashes.sort_unstable();
+        hashes
     }
 
     /// Makes a change from typed edits and adds it. `None` if the edits change nothing.

@@ -7,9 +7,9 @@ use automerge::{Automerge, ObjType, ReadDoc};
 use crate::document::{Content, Document, DocumentState, ObjectId, OpId, Value};
 
 /// Whether Automerge, given the same changes, shows the same values and the same conflicts and has the same heads;
-/// with `reload`, also after it was saved and loaded again.
-pub(super) fn reads_back(document: &Document, reload: bool) -> bool {
-    let Ok(automerge) = document.to_automerge() else {
+/// with `reload`, also after it was saved and loaded again. `last` is the document's last change as it was built.
+pub(super) fn reads_back(document: &Document, last: automerge::Change, reload: bool) -> bool {
+    let Ok(automerge) = document.to_automerge_with(Some(last)) else {
         return false;
     };
     if !same_heads(document.state(), &automerge) || !same_map(document.state(), &automerge, None, &automerge::ROOT) {
