@@ -5,6 +5,7 @@
 //! the time as an argument. Every function runs in the tests on both databases.
 
 pub mod audit;
+pub mod callers;
 pub mod customers;
 mod database;
 pub mod devices;
@@ -25,6 +26,7 @@ pub mod reading;
 pub mod scopes;
 pub mod search;
 pub mod sessions;
+mod sizes;
 pub mod teams;
 pub mod verdicts;
 pub mod viewer_scopes;

@@ -22,6 +22,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const SQLITE_READERS: u32 = 4;
 /// Page cache of each embedded connection, in KiB.
 const SQLITE_CACHE_KIB: i64 = 8 * 1024;
+/// Rows that the thread of a connection may have read ahead: a page's, so that the two threads do not wait for each
+/// other row by row.
+const SQLITE_ROWS_AHEAD: usize = 1_024;
+/// Pages (of 4 KiB) in the write-ahead log at which it is folded into the file. Pages written again and again, as those
+/// of the counters and of the search index, are folded once for many commits.
+const SQLITE_CHECKPOINT_PAGES: usize = 4_000;
 /// Connections of one node to PostgreSQL.
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// Prepared statements each connection keeps: more than the program has texts, batches of different length included.
@@ -92,10 +98,14 @@ impl Database {
             .busy_timeout(BUSY_TIMEOUT)
             .pragma("cache_size", format!("-{SQLITE_CACHE_KIB}"))
             .pragma("temp_store", "memory")
+            .pragma("wal_autocheckpoint", SQLITE_CHECKPOINT_PAGES.to_string())
+            .row_buffer_size(SQLITE_ROWS_AHEAD)
             .statement_cache_capacity(STATEMENT_CACHE);
         // The writer opens first: it makes the file and turns write-ahead mode on.
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
+            // It lies in this process: there is no network that could have cut it.
+            .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_with(options.clone())
@@ -103,6 +113,7 @@ impl Database {
         migrate::run_sqlite(&writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(SQLITE_READERS)
+            .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_with(options)

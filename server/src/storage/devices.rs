@@ -450,7 +450,7 @@ pub async fn list_active(tx: &mut Tx, org: OrgId, devices: &[DeviceId]) -> Resul
         let mut query = sqlx::QueryBuilder::new("SELECT device_id FROM device WHERE state = 'active' AND org_id = ");
         query.push_bind(org.0).push(" AND device_id IN (");
         let mut list = query.separated(", ");
-        for device in devices {
+        for device in super::sizes::filled(devices) {
             list.push_bind(device.0);
         }
         query.push(")");

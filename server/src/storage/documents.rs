@@ -13,10 +13,10 @@ use sync_core::{
 };
 use uuid::Uuid;
 
-use super::{StorageError, Tx, on};
-
-/// Rows of one multi-row statement: below the 32,766 parameters of SQLite for every table here.
-const ROWS_MAX: usize = 500;
+use super::{
+    StorageError, Tx, on,
+    sizes::{LIST_MAX, filled, pieces},
+};
 
 /// A document's row without its fields.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,19 +129,21 @@ async fn list_documents(
     condition: &'static str,
     ids: Vec<Uuid>,
 ) -> Result<Vec<DocumentRow>, StorageError> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
+    let mut rows: Vec<RawDocument> = Vec::new();
+    for chunk in ids.chunks(LIST_MAX) {
+        let some: Vec<RawDocument> = on!(tx, |connection| {
+            let mut query = QueryBuilder::new(DOCUMENT_COLUMNS);
+            query.push_bind(org.0).push(condition);
+            let mut list = query.separated(", ");
+            for id in filled(chunk) {
+                list.push_bind(id);
+            }
+            query.push(")");
+            query.build_query_as().fetch_all(connection).await
+        })?;
+        rows.extend(some);
     }
-    let rows: Vec<RawDocument> = on!(tx, |connection| {
-        let mut query = QueryBuilder::new(DOCUMENT_COLUMNS);
-        query.push_bind(org.0).push(condition);
-        let mut list = query.separated(", ");
-        for id in &ids {
-            list.push_bind(*id);
-        }
-        query.push(") ORDER BY customer_id, document_id");
-        query.build_query_as().fetch_all(connection).await
-    })?;
+    rows.sort_unstable_by_key(|row| (row.customer_id, row.document_id));
     Ok(rows.into_iter().filter_map(RawDocument::row).collect())
 }
 
@@ -215,12 +217,12 @@ pub async fn list_changes(
     after: i64,
 ) -> Result<BTreeMap<DocumentId, Vec<LoggedChange>>, StorageError> {
     let mut changes: BTreeMap<DocumentId, Vec<LoggedChange>> = BTreeMap::new();
-    for chunk in documents.chunks(ROWS_MAX) {
+    for chunk in documents.chunks(LIST_MAX) {
         let rows: Vec<RawChange> = on!(tx, |connection| {
             let mut query = QueryBuilder::new(CHANGE_COLUMNS);
             query.push_bind(org.0).push(" AND document_id IN (");
             let mut list = query.separated(", ");
-            for document in chunk {
+            for document in filled(chunk) {
                 list.push_bind(document.0);
             }
             // The plus keeps both databases from reading the whole log after that place instead of these documents.
@@ -408,12 +410,12 @@ pub async fn list_versions(
     documents: &[DocumentId],
 ) -> Result<BTreeMap<DocumentId, i64>, StorageError> {
     let mut versions = BTreeMap::new();
-    for chunk in documents.chunks(ROWS_MAX) {
+    for chunk in documents.chunks(LIST_MAX) {
         let rows: Vec<(Uuid, i64)> = on!(tx, |connection| {
             let mut query = QueryBuilder::new("SELECT document_id, version FROM document WHERE org_id = ");
             query.push_bind(org.0).push(" AND document_id IN (");
             let mut list = query.separated(", ");
-            for document in chunk {
+            for document in filled(chunk) {
                 list.push_bind(document.0);
             }
             query.push(")");
@@ -453,21 +455,27 @@ pub async fn append(
         .iter()
         .copied()
         .partition(|(_, write)| write.expected_version == 0);
-    for chunk in new.chunks(ROWS_MAX) {
-        insert_documents(tx, org, received_at, chunk).await?;
+    for piece in pieces(&new) {
+        insert_documents(tx, org, received_at, piece, "").await?;
     }
-    for (first, write) in &existing {
-        update_document(tx, org, *first, write).await?;
+    for piece in pieces(&existing) {
+        insert_documents(tx, org, received_at, piece, IN_PLACE).await?;
     }
     insert_changes(tx, org, received_at, &placed).await?;
     insert_feeds(tx, org, &placed).await
 }
+
+/// What a write does to a document that is there: many are written with one statement.
+const IN_PLACE: &str = " ON CONFLICT (org_id, document_id) DO UPDATE SET version = document.version + excluded.version, \
+     last_seq = excluded.last_seq, fields = excluded.fields, conflicts = excluded.conflicts, \
+     checked_in_by = excluded.checked_in_by, external_id = COALESCE(excluded.external_id, document.external_id)";
 
 async fn insert_documents(
     tx: &mut Tx,
     org: OrgId,
     received_at: Timestamp,
     writes: &[(i64, &DocumentWrite)],
+    otherwise: &'static str,
 ) -> Result<(), StorageError> {
     on!(tx, |connection| {
         let mut query = QueryBuilder::new(
@@ -495,27 +503,9 @@ async fn insert_documents(
                 .push_bind(write.fields.as_str())
                 .push_bind(write.conflicts.as_deref());
         });
+        query.push(otherwise);
         query.build().execute(connection).await.map(drop)
     })
-}
-
-async fn update_document(tx: &mut Tx, org: OrgId, first: i64, write: &DocumentWrite) -> Result<(), StorageError> {
-    on!(tx, |connection| sqlx::query(
-        "UPDATE document SET version = version + $3, last_seq = $4, fields = $5, conflicts = $6, checked_in_by = $7,
-             external_id = COALESCE($8, external_id)
-         WHERE org_id = $1 AND document_id = $2"
-    )
-    .bind(org.0)
-    .bind(write.document.0)
-    .bind(write.changes.len() as i64)
-    .bind(first + write.changes.len() as i64 - 1)
-    .bind(write.fields.as_str())
-    .bind(write.conflicts.as_deref())
-    .bind(write.checked_in_by.map(|user| user.0))
-    .bind(write.external_id.as_deref())
-    .execute(connection)
-    .await
-    .map(drop))
 }
 
 async fn insert_changes(
@@ -534,13 +524,13 @@ async fn insert_changes(
                 .map(move |(index, change)| (first + index as i64, *write, change))
         })
         .collect();
-    for chunk in rows.chunks(ROWS_MAX) {
+    for piece in pieces(&rows) {
         on!(tx, |connection| {
             let mut query = QueryBuilder::new(
                 "INSERT INTO change (org_id, document_id, actor, seq, log_seq, customer_id, kind, hash, start_op, \
                  op_count, dependencies, body, author_id, device_id, device_time, received_at, late) ",
             );
-            query.push_values(chunk, |mut row, (log_seq, write, new)| {
+            query.push_values(piece, |mut row, (log_seq, write, new)| {
                 let built = &new.built;
                 let dependencies: Vec<u8> = built.dependency_hashes.iter().flat_map(|hash| hash.0).collect();
                 row.push_bind(org.0)
@@ -586,10 +576,10 @@ pub async fn insert_feed_rows(
     org: OrgId,
     rows: &[(&[u8; 18], i64, DocumentId)],
 ) -> Result<(), StorageError> {
-    for chunk in rows.chunks(ROWS_MAX) {
+    for piece in pieces(rows) {
         on!(tx, |connection| {
             let mut query = QueryBuilder::new("INSERT INTO feed (org_id, feed, seq, document_id) ");
-            query.push_values(chunk, |mut row, (feed, seq, document)| {
+            query.push_values(piece, |mut row, (feed, seq, document)| {
                 row.push_bind(org.0)
                     .push_bind(&feed[..])
                     .push_bind(*seq)
@@ -601,30 +591,50 @@ pub async fn insert_feed_rows(
     Ok(())
 }
 
-/// Documents touched in a feed after a place, in order: place and document.
+/// Documents touched in each of these feeds after a place, in order, at most `limit` of each: place and document.
 ///
 /// # Errors
 /// The driver's.
-pub async fn list_feed(
+pub async fn list_feeds(
     tx: &mut Tx,
     org: OrgId,
-    feed: &[u8; 18],
+    feeds: &[[u8; 18]],
     after: i64,
     limit: i64,
-) -> Result<Vec<(i64, DocumentId)>, StorageError> {
-    let rows: Vec<(i64, Uuid)> = on!(tx, |connection| sqlx::query_as(
-        "SELECT seq, document_id FROM feed WHERE org_id = $1 AND feed = $2 AND seq > $3 ORDER BY seq LIMIT $4"
-    )
-    .bind(org.0)
-    .bind(&feed[..])
-    .bind(after)
-    .bind(limit)
-    .fetch_all(connection)
-    .await)?;
-    Ok(rows
-        .into_iter()
-        .map(|(seq, document)| (seq, DocumentId(document)))
-        .collect())
+) -> Result<Vec<Vec<(i64, DocumentId)>>, StorageError> {
+    let mut lists = vec![Vec::new(); feeds.len()];
+    if feeds.is_empty() {
+        return Ok(lists);
+    }
+    let rows: Vec<(i64, i64, Uuid)> = on!(tx, |connection| {
+        let mut query = QueryBuilder::new("");
+        for (index, feed) in feeds.iter().enumerate() {
+            if index > 0 {
+                query.push(" UNION ALL ");
+            }
+            // The number of the feed is part of the text: there are as many texts as numbers of scopes.
+            query.push(format!(
+                "SELECT feed_number, seq, document_id FROM (SELECT CAST({index} AS BIGINT) AS feed_number, seq, \
+                 document_id FROM feed WHERE org_id = "
+            ));
+            query.push_bind(org.0).push(" AND feed = ").push_bind(feed.to_vec());
+            query.push(" AND seq > ").push_bind(after);
+            query
+                .push(" ORDER BY seq LIMIT ")
+                .push_bind(limit)
+                .push(format!(") AS feed_{index}"));
+        }
+        query.build_query_as().fetch_all(connection).await
+    })?;
+    for (feed, seq, document) in rows {
+        if let Some(list) = usize::try_from(feed).ok().and_then(|feed| lists.get_mut(feed)) {
+            list.push((seq, DocumentId(document)));
+        }
+    }
+    for list in &mut lists {
+        list.sort_unstable_by_key(|(seq, _)| *seq);
+    }
+    Ok(lists)
 }
 
 /// Makes somebody responsible for a document; none: the owner.

@@ -9,7 +9,10 @@ use sync_core::{
 };
 use uuid::Uuid;
 
-use super::{StorageError, Tx, on};
+use super::{
+    StorageError, Tx, on,
+    sizes::{LIST_MAX, filled},
+};
 
 /// A customer's assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +54,7 @@ pub async fn list_assignments(
     customers: &[CustomerId],
 ) -> Result<BTreeMap<CustomerId, Assignment>, StorageError> {
     let mut rows: Vec<RawAssignment> = Vec::new();
-    for chunk in customers.chunks(500) {
+    for chunk in customers.chunks(LIST_MAX) {
         let some: Vec<RawAssignment> = on!(tx, |connection| {
             let mut query = QueryBuilder::new(
                 "SELECT customer_id, owner_id, pool_id, team_id, assignment_version, assigned_seq, created_by FROM customer \
@@ -59,7 +62,7 @@ pub async fn list_assignments(
             );
             query.push_bind(org.0).push(" AND customer_id IN (");
             let mut list = query.separated(", ");
-            for customer in chunk {
+            for customer in filled(chunk) {
                 list.push_bind(customer.0);
             }
             query.push(")");

@@ -279,7 +279,7 @@ pub async fn list_acl_versions(
         let mut query = sqlx::QueryBuilder::new("SELECT user_id, acl_version FROM user_account WHERE org_id = ");
         query.push_bind(org.0).push(" AND user_id IN (");
         let mut list = query.separated(", ");
-        for user in users {
+        for user in super::sizes::filled(users) {
             list.push_bind(user.0);
         }
         query.push(")");

@@ -3,11 +3,14 @@
 use sqlx::QueryBuilder;
 use sync_core::{
     ids::{CustomerId, OrgId, UserId},
-    visibility::{Scope, ViewerScope},
+    visibility::{SCOPE_LEN, Scope, ViewerScope},
 };
 use uuid::Uuid;
 
-use super::{StorageError, Tx, on};
+use super::{
+    StorageError, Tx, on,
+    sizes::{LIST_MAX, filled},
+};
 
 /// A scope of a viewer, with the places in the log between which he has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,20 +81,21 @@ pub async fn list_memberships(
     org: OrgId,
     customers: &[CustomerId],
 ) -> Result<Vec<Membership>, StorageError> {
-    if customers.is_empty() {
-        return Ok(Vec::new());
+    let mut rows: Vec<(Uuid, Vec<u8>, i64, Option<i64>)> = Vec::new();
+    for chunk in customers.chunks(LIST_MAX) {
+        let some: Vec<(Uuid, Vec<u8>, i64, Option<i64>)> = on!(tx, |connection| {
+            let mut query =
+                QueryBuilder::new("SELECT customer_id, scope, from_seq, to_seq FROM scope_member WHERE org_id = ");
+            query.push_bind(org.0).push(" AND customer_id IN (");
+            let mut list = query.separated(", ");
+            for customer in filled(chunk) {
+                list.push_bind(customer.0);
+            }
+            query.push(")");
+            query.build_query_as().fetch_all(connection).await
+        })?;
+        rows.extend(some);
     }
-    let rows: Vec<(Uuid, Vec<u8>, i64, Option<i64>)> = on!(tx, |connection| {
-        let mut query =
-            QueryBuilder::new("SELECT customer_id, scope, from_seq, to_seq FROM scope_member WHERE org_id = ");
-        query.push_bind(org.0).push(" AND customer_id IN (");
-        let mut list = query.separated(", ");
-        for customer in customers {
-            list.push_bind(customer.0);
-        }
-        query.push(")");
-        query.build_query_as().fetch_all(connection).await
-    })?;
     Ok(rows
         .into_iter()
         .filter_map(|(customer, scope, from_seq, to_seq)| {
@@ -107,7 +111,7 @@ pub async fn list_memberships(
 }
 
 /// Customers that came into one of the scopes after `after`, or left it after it: candidates for what a viewer gained
-/// or lost. At most `limit` rows a scope and direction.
+/// or lost. At most `limit` rows a direction.
 ///
 /// # Errors
 /// The driver's.
@@ -118,28 +122,40 @@ pub async fn list_moved(
     after: i64,
     limit: i64,
 ) -> Result<Vec<Membership>, StorageError> {
+    let keys: Vec<[u8; SCOPE_LEN]> = scopes.iter().map(|scope| scope.to_bytes()).collect();
     let mut moved = Vec::new();
-    for scope in scopes {
-        let rows: Vec<(Uuid, i64, Option<i64>)> = on!(tx, |connection| sqlx::query_as(
-            "SELECT customer_id, from_seq, to_seq FROM (
-                 SELECT customer_id, from_seq, to_seq FROM scope_member
-                 WHERE org_id = $1 AND scope = $2 AND from_seq > $3 LIMIT $4) AS came
-             UNION ALL
-             SELECT customer_id, from_seq, to_seq FROM (
-                 SELECT customer_id, from_seq, to_seq FROM scope_member
-                 WHERE org_id = $1 AND scope = $2 AND to_seq IS NOT NULL AND to_seq > $3 LIMIT $4) AS went"
-        )
-        .bind(org.0)
-        .bind(&scope.to_bytes()[..])
-        .bind(after)
-        .bind(limit)
-        .fetch_all(connection)
-        .await)?;
-        moved.extend(rows.into_iter().map(|(customer, from_seq, to_seq)| Membership {
-            customer: CustomerId(customer),
-            scope: *scope,
-            from_seq,
-            to_seq,
+    for chunk in keys.chunks(LIST_MAX) {
+        let rows: Vec<(Uuid, Vec<u8>, i64, Option<i64>)> = on!(tx, |connection| {
+            let mut query = QueryBuilder::new("");
+            for (index, condition) in [" AND from_seq > ", " AND to_seq IS NOT NULL AND to_seq > "]
+                .into_iter()
+                .enumerate()
+            {
+                query
+                    .push(if index == 0 { "" } else { " UNION ALL " })
+                    .push("SELECT customer_id, scope, from_seq, to_seq FROM (SELECT customer_id, scope, from_seq, to_seq ")
+                    .push("FROM scope_member WHERE org_id = ")
+                    .push_bind(org.0)
+                    .push(" AND scope IN (");
+                let mut list = query.separated(", ");
+                for key in filled(chunk) {
+                    list.push_bind(key.to_vec());
+                }
+                query.push(")").push(condition).push_bind(after);
+                query
+                    .push(" LIMIT ")
+                    .push_bind(limit)
+                    .push(if index == 0 { ") AS came" } else { ") AS went" });
+            }
+            query.build_query_as().fetch_all(connection).await
+        })?;
+        moved.extend(rows.into_iter().filter_map(|(customer, scope, from_seq, to_seq)| {
+            Some(Membership {
+                customer: CustomerId(customer),
+                scope: Scope::from_bytes(&scope).ok()?,
+                from_seq,
+                to_seq,
+            })
         }));
     }
     Ok(moved)

@@ -10,7 +10,7 @@ use sync_core::{
 };
 use uuid::Uuid;
 
-use super::{StorageError, Tx, on};
+use super::{StorageError, Tx, on, sizes::filled};
 
 /// A change that was not accepted, with its op-list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +99,7 @@ pub async fn list_refusals(
         let mut query = QueryBuilder::new(REFUSAL_COLUMNS);
         query.push_bind(org.0).push(" AND document_id IN (");
         let mut list = query.separated(", ");
-        for document in documents {
+        for document in filled(documents) {
             list.push_bind(document.0);
         }
         query.push(")");
@@ -306,7 +306,7 @@ pub async fn list_lost_claims(
             .push_bind(user.0)
             .push(" AND customer_id IN (");
         let mut list = query.separated(", ");
-        for customer in customers {
+        for customer in filled(customers) {
             list.push_bind(customer.0);
         }
         query.push(")");
@@ -345,7 +345,7 @@ pub async fn list_actors(
         let mut query = QueryBuilder::new("SELECT actor, device_id, user_id, state FROM actor WHERE org_id = ");
         query.push_bind(org.0).push(" AND actor IN (");
         let mut list = query.separated(", ");
-        for actor in actors {
+        for actor in filled(actors) {
             list.push_bind(actor.0.to_vec());
         }
         query.push(")");
@@ -493,7 +493,7 @@ pub async fn list_confirmed(
             .push_bind(device.0)
             .push(" AND customer_id IN (");
         let mut list = query.separated(", ");
-        for customer in customers {
+        for customer in filled(customers) {
             list.push_bind(customer.0);
         }
         query.push(") GROUP BY customer_id");

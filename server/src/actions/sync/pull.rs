@@ -349,9 +349,7 @@ impl Pull<'_> {
                     .collect(),
             );
         }
-        for feed in self.feeds() {
-            lists.push(documents::list_feed(tx, self.org(), &feed, after, FEED_ROWS_MAX).await?);
-        }
+        lists.extend(documents::list_feeds(tx, self.org(), &self.feeds(), after, FEED_ROWS_MAX).await?);
         for list in lists {
             if list.len() as i64 == FEED_ROWS_MAX {
                 // The last one's block may reach beyond what was read.
