@@ -16,7 +16,7 @@ mod token;
 
 pub use challenge::{CHALLENGE_MS, proof_message};
 pub use credentials::check_credentials;
-pub use device::{DeviceAccess, check_device};
+pub use device::{DeviceAccess, check_caller, check_device};
 pub use encoding::{parse_bytes, to_base64url};
 pub use keys::{Key, Keys, KeysError, Purpose, SECRET_BYTES_MIN};
 pub use passwords::{PASSWORD_CHARS_MIN, PasswordCost, Passwords};

@@ -1,4 +1,4 @@
-//! The directory as phones get it: JSON and its hash, made once for each version of it.
+//! The directory as phones get it: JSON, its hash and the policy in it, made once for each version of it.
 
 use std::{
     collections::BTreeMap,
@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use sync_core::ids::OrgId;
+use sync_core::{ids::OrgId, visibility::Policy};
 
 use super::ActionError;
 use crate::storage::{Tx, organisation};
@@ -22,6 +22,8 @@ pub struct DirectoryContent {
     pub json: Bytes,
     /// Its SHA-256, by which a phone says which one it has.
     pub sha256: [u8; 32],
+    /// Who sees what, as it stands in the directory's settings.
+    pub policy: Policy,
 }
 
 /// Directories in memory. Cheap to clone; clones share them.
@@ -32,21 +34,29 @@ pub struct Directories(Arc<Mutex<Kept>>);
 type Kept = BTreeMap<OrgId, (i64, Arc<DirectoryContent>)>;
 
 impl Directories {
+    /// The directory of an organisation at this version, if it has been made.
+    #[must_use]
+    pub fn find(&self, org: OrgId, version: i64) -> Option<Arc<DirectoryContent>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(&org)
+            .filter(|(known, _)| *known == version)
+            .map(|(_, content)| content.clone())
+    }
+
     /// The directory of an organisation at a version that the caller has read in this transaction.
     ///
     /// # Errors
     /// The database's.
     pub async fn get(&self, tx: &mut Tx, org: OrgId, version: i64) -> Result<Arc<DirectoryContent>, ActionError> {
-        if let Some((known, content)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&org)
-            && *known == version
-        {
-            return Ok(content.clone());
+        if let Some(content) = self.find(org, version) {
+            return Ok(content);
         }
         let directory = organisation::directory(tx, org).await?;
         let json = serde_json::to_vec(&directory).map_err(|error| ActionError::Internal(error.to_string()))?;
         let content = Arc::new(DirectoryContent {
             sha256: Sha256::digest(&json).into(),
             json: json.into(),
+            policy: directory.settings.policy,
         });
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= ORGANISATIONS_MAX {

@@ -18,30 +18,36 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use sync_core::{
     document::SCHEMA_VERSION,
-    ids::{DeviceId, LogId, OrgId},
+    ids::{DeviceId, OrgId},
     protocol::{
         limits::{MESSAGE_CHANGES_MAX, PAGE_BYTES_MAX},
         message::{IntentOutcome, SyncRequest, SyncResponse, Verdict},
     },
     time::Timestamp,
-    visibility::Policy,
 };
 
 use self::{
     cursor::Cursor,
     pull::{Pulled, Puller, pull},
-    push::{Facts, Pusher, decide, name_documents, read_facts},
+    push::{Decided, Pusher, decide, name_documents, read_facts, read_losses},
     standing::Standing,
 };
 use super::{
     ActionError, Code,
     commit::{CommitError, Job, Message, Outcome},
+    directory::DirectoryContent,
     ownership::{Asker, decide_intents},
 };
 use crate::{
     app::App,
-    auth::{AccessToken, DeviceAccess, check_device},
-    storage::{Tx, audit::AuditRow, log, organisation, scopes, verdicts::EvictionRow},
+    auth::{AccessToken, check_caller},
+    storage::{
+        Tx,
+        audit::AuditRow,
+        callers::{self, Caller},
+        scopes,
+        verdicts::EvictionRow,
+    },
 };
 
 /// Times a push is decided again because the facts changed under it.
@@ -88,10 +94,10 @@ pub fn place_of(app: &App, org: OrgId, device: DeviceId, cursor: &[u8]) -> Optio
 
 /// What is read before anything is decided.
 struct Session {
-    access: DeviceAccess,
-    log: LogId,
-    head: i64,
-    directory_version: i64,
+    caller: Caller,
+    /// The device hands in what it holds and gets nothing.
+    drain: bool,
+    directory: Arc<DirectoryContent>,
     standing: Standing,
 }
 
@@ -117,19 +123,20 @@ pub async fn sync(app: &App, token: &AccessToken, request: SyncRequest) -> Resul
         .syncing
         .begin(token.org, token.device)
         .ok_or_else(|| ActionError::refused(Code::SyncInProgress))?;
+    if !brings_something(&request) && is_current(app, token, &request).await? {
+        return Ok(None);
+    }
     let mut tx = app.database.read().await?;
-    let session = read_session(&mut tx, token).await?;
+    let mut session = read_session(app, &mut tx, token).await?;
     app.last_seen.note(token.org, token.device, app.seam.now());
-    let (cursor, reset) = open_cursor(app, token, &session, &request);
-    let (answer, session) = if brings_something(&request) {
-        tx.rollback().await?;
-        let answer = take(app, token, &request, &session, cursor.as_ref()).await?;
+    let (cursor, reset) = open_cursor(app, token, &session.caller, &request);
+    let mut answer = Answer::default();
+    if brings_something(&request) {
+        answer = take(app, token, &request, tx, session, cursor.as_ref()).await?;
         tx = app.database.read().await?;
-        (answer, read_session(&mut tx, token).await?)
-    } else {
-        (Answer::default(), session)
-    };
-    let pulled = if session.access.drain {
+        session = read_session(app, &mut tx, token).await?;
+    }
+    let pulled = if session.drain {
         None
     } else {
         let puller = Puller {
@@ -137,16 +144,16 @@ pub async fn sync(app: &App, token: &AccessToken, request: SyncRequest) -> Resul
             user: token.user,
             device: token.device,
             standing: &session.standing,
-            acl_version: session.access.account.acl_version,
-            log: session.log,
-            head: session.head,
+            acl_version: session.caller.acl_version,
+            log: session.caller.log,
+            head: session.caller.head,
             server_time: app.seam.now(),
             page_bytes_max: (request.page_bytes_max as usize).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX),
         };
         pull(&mut tx, &puller, cursor, &request.wanted).await?
     };
-    let directory = read_directory(app, &mut tx, token, &session, &request).await?;
     tx.rollback().await?;
+    let directory = news_of_directory(&session, &request);
     if pulled.is_none() && directory.is_none() && !brings_something(&request) && !reset {
         return Ok(None);
     }
@@ -155,34 +162,53 @@ pub async fn sync(app: &App, token: &AccessToken, request: SyncRequest) -> Resul
         .map(Some)
 }
 
-async fn read_session(tx: &mut Tx, token: &AccessToken) -> Result<Session, ActionError> {
-    let access = check_device(tx, token).await?;
-    let organisation = organisation::find(tx, token.org)
-        .await?
-        .ok_or_else(|| ActionError::refused(Code::NotFound))?;
-    let policy: Policy = organisation::find_settings(tx, token.org).await?.policy;
+/// Whether the log ends where the device stands, so that it can lack nothing: whatever changes what it sees takes a
+/// place in the log. One look-up; everything else is asked only if this is not so.
+async fn is_current(app: &App, token: &AccessToken, request: &SyncRequest) -> Result<bool, ActionError> {
+    if !request.wanted.is_empty() {
+        return Ok(false);
+    }
+    let caller = callers::find_now(&app.database, token.org, token.device).await?;
+    let (caller, drain) = check_caller(token, caller)?;
+    app.last_seen.note(token.org, token.device, app.seam.now());
+    let (cursor, reset) = open_cursor(app, token, &caller, request);
+    let has_directory = app
+        .directories
+        .find(token.org, caller.directory_version)
+        .is_some_and(|directory| has(request, &directory));
+    Ok(!drain
+        && !reset
+        && has_directory
+        && cursor.is_some_and(|cursor| {
+            cursor.seq == caller.head && cursor.backfills.is_empty() && cursor.acl_version == caller.acl_version
+        }))
+}
+
+async fn read_session(app: &App, tx: &mut Tx, token: &AccessToken) -> Result<Session, ActionError> {
+    let caller = callers::find(tx, token.org, token.device).await?;
+    let (caller, drain) = check_caller(token, caller)?;
+    let directory = app.directories.get(tx, token.org, caller.directory_version).await?;
     let standing = Standing {
-        viewer: access.account.viewer(),
+        viewer: caller.viewer(),
         held: scopes::list_held(tx, token.org, token.user).await?,
-        policy,
+        policy: directory.policy.clone(),
     };
     Ok(Session {
-        log: organisation.log,
-        head: log::head(tx, token.org).await?,
-        directory_version: organisation.directory_version,
-        access,
+        caller,
+        drain,
+        directory,
         standing,
     })
 }
 
 /// The cursor of this device in this log, and whether the one it sent was another.
-fn open_cursor(app: &App, token: &AccessToken, session: &Session, request: &SyncRequest) -> (Option<Cursor>, bool) {
+fn open_cursor(app: &App, token: &AccessToken, caller: &Caller, request: &SyncRequest) -> (Option<Cursor>, bool) {
     let Some(sent) = &request.cursor else {
         return (None, false);
     };
     let cursor = cursor::open(&app.keys, &app.seam, token.org, token.device, sent)
         // A place beyond the head is of a log whose tail was lost.
-        .filter(|cursor| cursor.log == session.log && cursor.seq <= session.head);
+        .filter(|cursor| cursor.log == caller.log && cursor.seq <= caller.head);
     let reset = cursor.is_none();
     (cursor, reset)
 }
@@ -201,14 +227,18 @@ struct Answer {
     verdicts: Vec<Verdict>,
 }
 
+/// Takes in what a message brings. `tx` and `session` are the snapshot it was read in, good for the first try.
 async fn take(
     app: &App,
     token: &AccessToken,
     request: &SyncRequest,
-    session: &Session,
+    tx: Tx,
+    session: Session,
     cursor: Option<&Cursor>,
 ) -> Result<Answer, ActionError> {
-    check_message(app, request, session, cursor)?;
+    let sha256 = content_of(request)?;
+    check_message(app, request, sha256, &session.caller, cursor)?;
+    let mut snapshot = Some((tx, session));
     let asker = Asker {
         org: token.org,
         user: token.user,
@@ -217,34 +247,42 @@ async fn take(
     let intents = if request.intents.is_empty() {
         Vec::new()
     } else {
+        if let Some((tx, _)) = snapshot.take() {
+            tx.rollback().await?;
+        }
         decide_intents(app, asker, &request.intents).await?
     };
     let deciding = app.committer.deciding();
-    for _ in 0..DECISIONS_MAX {
-        let mut tx = app.database.read().await?;
-        let session = read_session(&mut tx, token).await?;
+    let mut with_losses = false;
+    for _ in 0..=DECISIONS_MAX {
+        let (mut tx, session) = match snapshot.take() {
+            Some(snapshot) => snapshot,
+            None => {
+                let mut tx = app.database.read().await?;
+                let session = read_session(app, &mut tx, token).await?;
+                (tx, session)
+            }
+        };
         // Again, since another node may have taken a message of this device in between.
-        let message = check_message(app, request, &session, cursor)?;
+        let message = check_message(app, request, sha256, &session.caller, cursor)?;
         let pushed = name_documents(token.org, request);
-        let facts: Facts = read_facts(
-            &mut tx,
-            token.org,
-            session.head,
-            token.user,
-            token.device,
-            request,
-            &pushed,
-        )
-        .await?;
-        tx.rollback().await?;
         let pusher = Pusher {
             org: token.org,
             user: token.user,
             device: token.device,
-            acl_version: session.access.account.acl_version,
+            acl_version: session.caller.acl_version,
             standing: &session.standing,
         };
+        let mut facts = read_facts(&mut tx, &pusher, session.caller.head, request, &pushed).await?;
+        if with_losses {
+            read_losses(&mut tx, &pusher, request, &mut facts).await?;
+        }
+        tx.rollback().await?;
         let mut decided = off_the_reactor(request, || decide(&pusher, &app.seam, request, &pushed, facts));
+        if !with_losses && !is_plain(&decided) {
+            with_losses = true;
+            continue;
+        }
         decided.job.message = Some((token.device, message));
         decided.job.confirmations = request
             .confirmations
@@ -288,18 +326,28 @@ fn off_the_reactor<T>(request: &SyncRequest, work: impl FnOnce() -> T) -> T {
     }
 }
 
+/// Whether everything was accepted, and nothing late. It would be so too if the losses had been read, which say only
+/// how something is refused or marked.
+fn is_plain(decided: &Decided) -> bool {
+    let plain = Verdict::Accepted { late: false };
+    decided.verdicts.iter().all(|verdict| *verdict == plain)
+}
+
+fn content_of(request: &SyncRequest) -> Result<[u8; 32], ActionError> {
+    let content = postcard::to_stdvec(request).map_err(|error| ActionError::Internal(error.to_string()))?;
+    Ok(Sha256::digest(content).into())
+}
+
 /// A number already seen with other content is a phone rolled back by a copy of itself.
 fn check_message(
     app: &App,
     request: &SyncRequest,
-    session: &Session,
+    sha256: [u8; 32],
+    caller: &Caller,
     cursor: Option<&Cursor>,
 ) -> Result<Message, ActionError> {
-    let content = postcard::to_stdvec(request).map_err(|error| ActionError::Internal(error.to_string()))?;
-    let sha256: [u8; 32] = Sha256::digest(content).into();
-    let device = &session.access.device;
-    let last = device.last_message.cast_unsigned();
-    let repeated = request.message == last && device.last_message_sha256.as_deref() == Some(&sha256[..]);
+    let last = caller.last_message.cast_unsigned();
+    let repeated = request.message == last && caller.last_message_sha256.as_deref() == Some(&sha256[..]);
     if request.message <= last && !repeated {
         return Err(ActionError::refused(Code::ActorConflict));
     }
@@ -321,21 +369,15 @@ pub(crate) fn commit_error(error: CommitError) -> ActionError {
 }
 
 /// The directory, if the device has another.
-async fn read_directory(
-    app: &App,
-    tx: &mut Tx,
-    token: &AccessToken,
-    session: &Session,
-    request: &SyncRequest,
-) -> Result<Option<ByteBuf>, ActionError> {
-    if session.access.drain {
-        return Ok(None);
-    }
-    let directory = app.directories.get(tx, token.org, session.directory_version).await?;
-    let has = request
+fn news_of_directory(session: &Session, request: &SyncRequest) -> Option<ByteBuf> {
+    let lacks = !session.drain && !has(request, &session.directory);
+    lacks.then(|| ByteBuf::from(session.directory.json.to_vec()))
+}
+
+fn has(request: &SyncRequest, directory: &DirectoryContent) -> bool {
+    request
         .directory
-        .is_some_and(|prefix| prefix[..] == directory.sha256[..8]);
-    Ok((!has).then(|| ByteBuf::from(directory.json.to_vec())))
+        .is_some_and(|prefix| prefix[..] == directory.sha256[..8])
 }
 
 async fn respond(

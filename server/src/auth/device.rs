@@ -7,6 +7,7 @@ use crate::{
     actions::{ActionError, Code},
     storage::{
         Tx,
+        callers::Caller,
         devices::{self, DeviceRow, DeviceState},
         people::Account,
     },
@@ -39,4 +40,19 @@ pub async fn check_device(tx: &mut Tx, token: &AccessToken) -> Result<DeviceAcce
     }
     let drain = token.drain || account.state != UserState::Active;
     Ok(DeviceAccess { device, account, drain })
+}
+
+/// [`check_device`] for what a sync has looked up: the caller, and whether he may only hand in.
+///
+/// # Errors
+/// As there.
+pub fn check_caller(token: &AccessToken, caller: Option<Caller>) -> Result<(Caller, bool), ActionError> {
+    let caller = caller
+        .filter(|caller| caller.user == token.user)
+        .ok_or_else(|| ActionError::refused(Code::Unauthenticated))?;
+    if caller.device_state != DeviceState::Active {
+        return Err(ActionError::refused(Code::DeviceRevoked));
+    }
+    let drain = token.drain || caller.state != UserState::Active;
+    Ok((caller, drain))
 }

@@ -85,16 +85,15 @@ pub(super) fn name_documents(org: OrgId, request: &SyncRequest) -> Vec<Pushed<'_
         .collect()
 }
 
-/// Reads the facts.
+/// Reads the facts, but for what [`read_losses`] adds.
 pub(super) async fn read_facts(
     tx: &mut Tx,
-    org: OrgId,
+    pusher: &Pusher<'_>,
     head: i64,
-    user: UserId,
-    device: DeviceId,
     request: &SyncRequest,
     pushed: &[Pushed<'_>],
 ) -> Result<Facts, ActionError> {
+    let org = pusher.org;
     let documents: Vec<DocumentId> = pushed.iter().filter_map(|pushed| pushed.document).collect();
     let mut actors: Vec<ActorId> = request.actors.clone();
     for message in pushed {
@@ -115,15 +114,29 @@ pub(super) async fn read_facts(
     let memberships = by_customer(scopes::list_memberships(tx, org, &request.customers).await?);
     Ok(Facts {
         head,
-        lost_claims: verdicts::list_lost_claims(tx, org, user, &request.customers).await?,
-        confirmed: verdicts::list_confirmed(tx, org, device, &request.customers).await?,
         refusals: verdicts::list_refusals(tx, org, &documents).await?,
         actors: verdicts::list_actors(tx, org, &actors).await?,
-        quarantined_bytes: verdicts::quarantined_bytes(tx, org, device).await?,
         assignments,
         memberships,
         loaded,
+        lost_claims: Vec::new(),
+        confirmed: BTreeMap::new(),
+        quarantined_bytes: 0,
     })
+}
+
+/// Adds what decides how something is refused: lost claims, losses the device has confirmed, what it has in quarantine.
+pub(super) async fn read_losses(
+    tx: &mut Tx,
+    pusher: &Pusher<'_>,
+    request: &SyncRequest,
+    facts: &mut Facts,
+) -> Result<(), ActionError> {
+    let org = pusher.org;
+    facts.lost_claims = verdicts::list_lost_claims(tx, org, pusher.user, &request.customers).await?;
+    facts.confirmed = verdicts::list_confirmed(tx, org, pusher.device, &request.customers).await?;
+    facts.quarantined_bytes = verdicts::quarantined_bytes(tx, org, pusher.device).await?;
+    Ok(())
 }
 
 /// Who pushes.
