@@ -5,6 +5,7 @@ use std::{fmt, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 mod admin;
+mod bench;
 mod export;
 mod import;
 mod rep;
@@ -33,6 +34,7 @@ enum Command {
     Restore(upkeep::Restore),
     Rebuild(upkeep::Rebuild),
     Verify(upkeep::Verify),
+    Bench(bench::Bench),
 }
 
 /// Wrong usage that the parser cannot see: exit status 2.
@@ -62,6 +64,7 @@ pub fn run() -> ExitCode {
         Command::Restore(command) => command.run(),
         Command::Rebuild(command) => command.run(),
         Command::Verify(command) => command.run(),
+        Command::Bench(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
