@@ -140,3 +140,39 @@ fn the_hashes_of_the_fixed_changes_never_change() {
         ]
     );
 }
+
+#[test]
+fn t033_an_accepted_document_saved_loaded_and_saved_again_has_the_same_heads_and_content() {
+    for kind in Kind::ALL {
+        let mut one = Document::new(kind);
+        let first = one
+            .edit(actor(1), Timestamp(1_700_000_000_000), &custom("a", 1))
+            .unwrap()
+            .unwrap();
+        let mut two = Document::new(kind);
+        admit(&mut two, first.change, first.body.len(), Trial::Reload).unwrap();
+        for round in 0..20 {
+            let ours = one.edit(actor(1), Timestamp(round), &custom("a", round)).unwrap();
+            let theirs = two.edit(actor(2), Timestamp(-round), &custom("b", round)).unwrap();
+            for (document, built) in [(&mut two, ours), (&mut one, theirs)] {
+                let built = built.unwrap();
+                admit(document, built.change, built.body.len(), Trial::Reload).unwrap();
+            }
+        }
+        let saved = one.to_automerge().unwrap().save();
+        let loaded = automerge::Automerge::load(&saved).unwrap();
+        let again = automerge::Automerge::load(&loaded.save()).unwrap();
+        assert_eq!(loaded.get_heads(), one.to_automerge().unwrap().get_heads());
+        assert_eq!(again.get_heads(), loaded.get_heads());
+        assert_eq!(again.hydrate(None), loaded.hydrate(None));
+        assert_eq!(one.state(), two.state());
+    }
+}
+
+fn custom(entry: &str, value: i64) -> Vec<Edit> {
+    vec![Edit::SetEntry {
+        map: "custom".into(),
+        entry: entry.into(),
+        value: Value::Int(value),
+    }]
+}
