@@ -23,6 +23,7 @@ pub mod quarantined;
 pub mod reader;
 pub mod rebuild;
 pub mod sign_in;
+pub mod sign_in_links;
 pub mod sync;
 pub mod verify;
 
@@ -151,6 +152,8 @@ codes! {
     Reauthenticate = "reauthenticate",
     /// Login or password are wrong; which of them is not said.
     WrongCredentials = "wrong_credentials",
+    /// The sign-in link has been used, its time is over, or there was never one.
+    LinkExpired = "link_expired",
     /// Too many failed attempts to sign in.
     TooManyAttempts = "too_many_attempts",
     /// The person's account is not active.

@@ -26,6 +26,7 @@ pub mod reading;
 pub mod scopes;
 pub mod search;
 pub mod sessions;
+pub mod sign_in_links;
 mod sizes;
 pub mod teams;
 pub mod verdicts;

@@ -180,6 +180,17 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
             ("Wrong login or password", "Check login and password and try again."),
             ("账号或密码错误", "请检查账号和密码后重试。"),
         ),
+        Code::LinkExpired => (
+            StatusCode::GONE,
+            (
+                "Link no longer works",
+                "Each link signs in once and for a short time only. Sign in with your password, or ask for a new link.",
+            ),
+            (
+                "链接已失效",
+                "每个链接只能登录一次,且有效时间很短。请用密码登录,或索取新的链接。",
+            ),
+        ),
         Code::TooManyAttempts => (
             StatusCode::TOO_MANY_REQUESTS,
             (

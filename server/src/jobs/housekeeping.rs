@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     app::App,
     auth::{FAILURE_WINDOW_MS, KeysError},
-    storage::sessions,
+    storage::{sessions, sign_in_links},
 };
 
 /// How old a device's "last seen" may be, and how long a node works with keys that another has replaced.
@@ -31,6 +31,7 @@ pub async fn keep_house(app: &App) -> Result<(), KeysError> {
     let now = app.seam.now();
     let mut tx = app.database.write().await?;
     sessions::delete_expired(&mut tx, now).await?;
+    sign_in_links::delete_expired(&mut tx, now).await?;
     sessions::delete_old_failures(&mut tx, now.plus_ms(-FAILURE_WINDOW_MS)).await?;
     tx.commit().await?;
     Ok(())

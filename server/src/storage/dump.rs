@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{StorageError, Tx, migrate, on};
 
-/// The version of the schema: the number of its last migration.
+/// The version of the schema: the number of the last migration that changed what a backup holds.
 pub const SCHEMA: u32 = 2;
 
 /// What is made again by the server that is restored, or must not outlive a restore: places in the index, leases,
@@ -204,7 +204,7 @@ pub async fn clear(tx: &mut Tx) -> Result<(), StorageError> {
         .map(|table| ["DELETE FROM ", table.name].concat())
         .collect();
     texts.extend(LEFT_OUT.iter().map(|name| ["DELETE FROM ", name].concat()));
-    texts.push("DELETE FROM search_entry".to_owned());
+    texts.extend(["search_entry", "sign_in_link"].map(|name| ["DELETE FROM ", name].concat()));
     if matches!(tx, Tx::Sqlite(_)) {
         texts.push("INSERT INTO search_text (search_text) VALUES ('delete-all')".to_owned());
     }

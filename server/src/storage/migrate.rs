@@ -14,19 +14,22 @@ pub(super) const FIRST: &str = include_str!("../../../migrations/0001_first.sql"
 const SEARCH_SQLITE: &str = include_str!("../../../migrations/0002_search.sqlite.sql");
 const SEARCH_POSTGRES: &str = include_str!("../../../migrations/0002_search.postgres.sql");
 
+const SIGN_IN_LINKS: &str = include_str!("../../../migrations/0003_sign_in_links.sql");
+
 pub(super) async fn run_sqlite(pool: &SqlitePool) -> Result<(), MigrateError> {
-    migrator([(1, "first", FIRST), (2, "search", SEARCH_SQLITE)], true)
-        .run(pool)
-        .await
+    migrator(SEARCH_SQLITE, true).run(pool).await
 }
 
 pub(super) async fn run_postgres(pool: &PgPool) -> Result<(), MigrateError> {
-    migrator([(1, "first", FIRST), (2, "search", SEARCH_POSTGRES)], false)
-        .run(pool)
-        .await
+    migrator(SEARCH_POSTGRES, false).run(pool).await
 }
 
-fn migrator<const N: usize>(migrations: [(i64, &'static str, &'static str); N], sqlite: bool) -> Migrator {
+fn migrator(search: &'static str, sqlite: bool) -> Migrator {
+    let migrations = [
+        (1, "first", FIRST),
+        (2, "search", search),
+        (3, "sign_in_links", SIGN_IN_LINKS),
+    ];
     let migrations = migrations
         .into_iter()
         .map(|(version, name, text)| {
