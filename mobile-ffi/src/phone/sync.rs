@@ -11,7 +11,7 @@ use sync_core::{
 };
 
 use super::{Phone, online::read_problem};
-use crate::{PhoneError, Request, Response, Transport, seam::steps};
+use crate::{PhoneError, Request, Response, Traffic, Transport, seam::steps};
 
 /// Round trips of one sync: 10,000 customers in the smallest pages, and what a year may have left unsent.
 const ROUNDS_MAX: u32 = 20_000;
@@ -89,6 +89,12 @@ impl SyncReport {
         })
     }
 
+    fn count(&mut self, used: Traffic) {
+        self.round_trips = used.round_trips;
+        self.bytes_up = used.bytes_up;
+        self.bytes_down = used.bytes_down;
+    }
+
     fn add(&mut self, progress: SyncProgress) {
         self.pulled_documents += progress.pulled_documents;
         self.dropped_documents += progress.dropped_documents;
@@ -107,13 +113,19 @@ impl<T: Transport> Phone<T> {
     /// # Errors
     /// What stopped it, with what was done until then; nothing recorded is lost by it.
     pub fn sync(&mut self) -> Result<SyncReport, SyncFailure> {
+        self.sync_with(&mut |_| {})
+    }
+
+    /// As [`Self::sync`]. `told` hears what has been done so far after each page, when it is durable and the store is
+    /// free for others.
+    ///
+    /// # Errors
+    /// As [`Self::sync`].
+    pub fn sync_with(&mut self, told: &mut dyn FnMut(&SyncReport)) -> Result<SyncReport, SyncFailure> {
         let before = self.transport.traffic();
         let mut report = SyncReport::default();
-        let result = self.run_rounds(&mut report);
-        let used = self.transport.traffic().since(before);
-        report.round_trips = used.round_trips;
-        report.bytes_up = used.bytes_up;
-        report.bytes_down = used.bytes_down;
+        let result = self.run_rounds(&mut report, before, told);
+        report.count(self.transport.traffic().since(before));
         match result {
             Ok(()) => {
                 report.complete = true;
@@ -126,11 +138,19 @@ impl<T: Transport> Phone<T> {
         }
     }
 
-    fn run_rounds(&mut self, report: &mut SyncReport) -> Result<(), PhoneError> {
+    fn run_rounds(
+        &mut self,
+        report: &mut SyncReport,
+        before: Traffic,
+        told: &mut dyn FnMut(&SyncReport),
+    ) -> Result<(), PhoneError> {
         let _lease = self.store.lease()?.ok_or(PhoneError::SyncInProgress)?;
         self.engine(|replica| Ok(replica.begin_sync()?))?;
         for _ in 0..ROUNDS_MAX {
-            if !self.round(report)? {
+            let go_on = self.round(report)?;
+            report.count(self.transport.traffic().since(before));
+            told(report);
+            if !go_on {
                 return Ok(());
             }
         }
