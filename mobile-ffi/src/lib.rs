@@ -15,5 +15,5 @@ pub mod transport;
 pub use error::PhoneError;
 pub use phone::{Phone, SyncFailure, SyncReport};
 pub use seam::Seam;
-pub use store::Store;
+pub use store::{Store, StoreKey};
 pub use transport::{HttpTransport, Request, Response, Traffic, Transport, TransportError};

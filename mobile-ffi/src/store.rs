@@ -1,7 +1,8 @@
 //! The phone's store: one SQLite file, written ahead and synchronised before a call returns.
 //!
 //! Everything the engine decides in one call is one transaction. What is deleted is overwritten (`secure_delete`).
-//! The file is not encrypted in this version; `unlock` is where a build with SQLCipher sets its key.
+//! The file is not encrypted in this version: [`Store::open_with_key`] refuses a key rather than ignore it, and
+//! `unlock` is where a build with SQLCipher will set it.
 
 mod columns;
 mod lists;
@@ -41,6 +42,9 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
+    /// A key was given and this build cannot encrypt.
+    #[error("this version of the app cannot encrypt its store yet; open it without a key, or not at all")]
+    EncryptionUnavailable,
     /// A row does not hold what was written.
     #[error("the store of this phone is damaged: {0} cannot be read")]
     Damaged(&'static str),
@@ -57,6 +61,7 @@ impl StoreError {
             Self::Full => "storage_full",
             Self::Newer => "upgrade_required",
             Self::Folder { .. } => "store_not_found",
+            Self::EncryptionUnavailable => "encryption_unavailable",
             Self::Damaged(_) | Self::Sqlite(_) => "store_failed",
         }
     }
@@ -68,6 +73,26 @@ impl From<rusqlite::Error> for StoreError {
             Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
             _ => Self::Sqlite(error),
         }
+    }
+}
+
+/// The key of an encrypted store: 32 random bytes that the app keeps in the system's key store, not a password.
+pub struct StoreKey(#[expect(dead_code, reason = "no build can encrypt yet")] [u8; StoreKey::BYTES]);
+
+impl StoreKey {
+    /// Bytes of a key.
+    pub const BYTES: usize = 32;
+
+    /// A key of these bytes.
+    #[must_use]
+    pub const fn new(bytes: [u8; Self::BYTES]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl std::fmt::Debug for StoreKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoreKey(…)")
     }
 }
 
@@ -88,13 +113,24 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        Self::open_with_key(folder, None)
+    }
+
+    /// As [`Self::open`], encrypted with this key where there is one.
+    ///
+    /// # Errors
+    /// [`StoreError::EncryptionUnavailable`] for any key in this version: nothing has been made or opened then.
+    pub fn open_with_key(folder: &Path, key: Option<&StoreKey>) -> Result<Self, StoreError> {
+        if key.is_some() {
+            return Err(StoreError::EncryptionUnavailable);
+        }
         let refused = |reason: &dyn std::fmt::Display| StoreError::Folder {
             folder: folder.display().to_string(),
             reason: reason.to_string(),
         };
         make_private_folder(folder).map_err(|error| refused(&error))?;
         let connection = Connection::open(folder.join("phone.db")).map_err(|error| refused(&error))?;
-        Self::prepare(connection, Some(folder.to_owned()))
+        Self::prepare(connection, key, Some(folder.to_owned()))
     }
 
     /// Opens the store in a folder that must have one.
@@ -117,11 +153,15 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn open_in_memory() -> Result<Self, StoreError> {
-        Self::prepare(Connection::open_in_memory()?, None)
+        Self::prepare(Connection::open_in_memory()?, None, None)
     }
 
-    fn prepare(mut connection: Connection, folder: Option<PathBuf>) -> Result<Self, StoreError> {
-        unlock(&connection);
+    fn prepare(
+        mut connection: Connection,
+        key: Option<&StoreKey>,
+        folder: Option<PathBuf>,
+    ) -> Result<Self, StoreError> {
+        unlock(&connection, key)?;
         connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -212,7 +252,9 @@ impl Store {
 }
 
 /// Where a build with SQLCipher gives its key, before anything else is said to the file.
-fn unlock(_connection: &Connection) {}
+fn unlock(_connection: &Connection, key: Option<&StoreKey>) -> Result<(), StoreError> {
+    key.map_or(Ok(()), |StoreKey(_)| Err(StoreError::EncryptionUnavailable))
+}
 
 fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
