@@ -2,7 +2,8 @@
 //!
 //! Everything else takes a [`Seam`]: a real one in the app, a simulated one in
 //! tests, where time stands still until it is set, waiting takes no time and the same seed gives the same ids. A
-//! simulated one can also stop the phone at a named step, as if its process had been killed there.
+//! simulated one can also stop the phone at a named step, as if its process had been killed there. A staged one tells
+//! the time it is set to, and its randomness is the system's: the past of a demonstration is made up, its keys are not.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +11,7 @@ use rand::{RngCore, SeedableRng, TryRngCore, rngs::StdRng};
 use sync_core::time::Timestamp;
 use uuid::Uuid;
 
-/// Clock and randomness. Cheap to clone; clones of a simulated seam share its clock and its generator.
+/// Clock and randomness. Cheap to clone; clones of a simulated or staged seam share its clock and its generator.
 #[derive(Clone, Debug)]
 pub struct Seam(Source);
 
@@ -18,6 +19,7 @@ pub struct Seam(Source);
 enum Source {
     Real,
     Simulated(Arc<Mutex<Simulation>>),
+    Staged(Arc<Mutex<Timestamp>>),
 }
 
 #[derive(Debug)]
@@ -70,32 +72,41 @@ impl Seam {
         Self(Source::Simulated(Arc::new(Mutex::new(simulation))))
     }
 
+    /// A clock that stands at `start` until it is set or waited for, and the system's generator for secrets.
+    #[must_use]
+    pub fn staged(start: Timestamp) -> Self {
+        Self(Source::Staged(Arc::new(Mutex::new(start))))
+    }
+
     /// The time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Source::Real => read_clock(),
             Source::Simulated(simulation) => locked(simulation).now,
+            Source::Staged(now) => *locked(now),
         }
     }
 
-    /// Sets a simulated clock, forwards or backwards. A real one cannot be set and stays as it is.
+    /// Sets a simulated or staged clock, forwards or backwards. A real one cannot be set and stays as it is.
     pub fn set_now(&self, now: Timestamp) {
-        if let Source::Simulated(simulation) = &self.0 {
-            locked(simulation).now = now;
+        match &self.0 {
+            Source::Real => {}
+            Source::Simulated(simulation) => locked(simulation).now = now,
+            Source::Staged(clock) => *locked(clock) = now,
         }
     }
 
-    /// Moves a simulated clock by so many milliseconds.
+    /// Moves a simulated or staged clock by so many milliseconds.
     pub fn advance_ms(&self, ms: i64) {
         self.set_now(self.now().plus_ms(ms));
     }
 
-    /// Waits: a real phone sleeps, a simulated one moves its clock.
+    /// Waits: a real phone sleeps, a simulated or staged one moves its clock.
     pub fn wait_ms(&self, ms: u64) {
         match &self.0 {
             Source::Real => std::thread::sleep(std::time::Duration::from_millis(ms)),
-            Source::Simulated(_) => self.advance_ms(i64::try_from(ms).unwrap_or(i64::MAX)),
+            Source::Simulated(_) | Source::Staged(_) => self.advance_ms(i64::try_from(ms).unwrap_or(i64::MAX)),
         }
     }
 
@@ -141,7 +152,7 @@ impl Seam {
     pub fn random<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         match &self.0 {
-            Source::Real => rand::rngs::OsRng
+            Source::Real | Source::Staged(_) => rand::rngs::OsRng
                 .try_fill_bytes(&mut bytes)
                 .expect("the operating system gives random bytes"),
             Source::Simulated(simulation) => locked(simulation).generator.fill_bytes(&mut bytes),
@@ -158,8 +169,8 @@ impl Seam {
 }
 
 // A test that panics while it holds the lock has failed already; others may go on.
-fn locked(simulation: &Mutex<Simulation>) -> MutexGuard<'_, Simulation> {
-    simulation.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the seam: the only reader of the clock")]
@@ -183,6 +194,14 @@ mod tests {
         assert_eq!(first.uuid(), second.uuid());
         assert_eq!(first.now(), Timestamp(1_700_000_000_000));
         first.clone().advance_ms(5);
+        assert_eq!(first.now(), Timestamp(1_700_000_000_005));
+    }
+
+    #[test]
+    fn a_staged_seam_tells_the_time_it_is_set_to_and_does_not_repeat_itself() {
+        let [first, second] = [1, 1].map(|_| Seam::staged(Timestamp(1_700_000_000_000)));
+        assert_ne!(first.random::<32>(), second.random::<32>());
+        first.clone().wait_ms(5);
         assert_eq!(first.now(), Timestamp(1_700_000_000_005));
     }
 

@@ -156,6 +156,22 @@ impl Store {
         Self::prepare(Connection::open_in_memory()?, None, None)
     }
 
+    /// Writes a copy of this store into a folder that has none yet, as a phone that begins in memory and stays. The two
+    /// must not both go on: they would speak as one device and part ways.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn copy_to(&self, folder: &Path) -> Result<(), StoreError> {
+        let refused = |error: std::io::Error| StoreError::Folder {
+            folder: folder.display().to_string(),
+            reason: error.to_string(),
+        };
+        make_private_folder(folder).map_err(refused)?;
+        let file = folder.join("phone.db").display().to_string();
+        self.connection.execute("VACUUM INTO ?1", [file])?;
+        Ok(())
+    }
+
     fn prepare(
         mut connection: Connection,
         key: Option<&StoreKey>,
@@ -262,4 +278,30 @@ fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_begins_in_memory_goes_on_in_a_folder_and_never_over_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("phone");
+        let mut memory = Store::open_in_memory().unwrap();
+        let put = |store: &mut Store, word: &[u8]| store.write::<_, StoreError>(|tx| tx.put_meta("word", word));
+        put(&mut memory, b"kept").unwrap();
+        memory.copy_to(&folder).unwrap();
+        let mut copy = Store::open_existing(&folder).unwrap();
+        assert_eq!(
+            copy.read::<_, StoreError>(|tx| tx.meta("word")).unwrap().unwrap(),
+            b"kept"
+        );
+        put(&mut copy, b"newer").unwrap();
+        assert!(memory.copy_to(&folder).is_err());
+        assert_eq!(
+            copy.read::<_, StoreError>(|tx| tx.meta("word")).unwrap().unwrap(),
+            b"newer"
+        );
+    }
 }

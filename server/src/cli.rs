@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod admin;
 mod bench;
+mod demo;
 mod export;
 mod import;
 mod rep;
@@ -26,6 +27,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Demo(demo::Demo),
     Admin(admin::Admin),
     Import(import::Import),
     Export(export::Export),
@@ -56,6 +58,7 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Serve(command) => command.run(),
+        Command::Demo(command) => command.run(),
         Command::Admin(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),

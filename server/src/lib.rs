@@ -6,6 +6,7 @@ pub mod auth;
 mod bench;
 pub mod cli;
 pub mod config;
+mod demo;
 pub mod export;
 pub mod http;
 pub mod import;

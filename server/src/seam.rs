@@ -1,7 +1,8 @@
 //! The one place that reads the clock and the system's randomness.
 //!
 //! Everything else takes a [`Seam`] (usually from [`crate::app::App`]): a real one in the program, a simulated one in
-//! tests, where time stands still until it is set and the same seed gives the same ids.
+//! tests, where time stands still until it is set and the same seed gives the same ids. A staged one tells the time it
+//! is set to, and its randomness is the system's: the past of a demonstration is made up, its secrets are not.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +10,7 @@ use rand::{RngCore, SeedableRng, TryRngCore, rngs::StdRng};
 use sync_core::time::Timestamp;
 use uuid::Uuid;
 
-/// Clock and randomness. Cheap to clone; clones of a simulated seam share its clock and its generator.
+/// Clock and randomness. Cheap to clone; clones of a simulated or staged seam share its clock and its generator.
 #[derive(Clone, Debug)]
 pub struct Seam(Source);
 
@@ -17,6 +18,7 @@ pub struct Seam(Source);
 enum Source {
     Real,
     Simulated(Arc<Mutex<Simulation>>),
+    Staged(Arc<Mutex<Timestamp>>),
 }
 
 #[derive(Debug)]
@@ -42,23 +44,32 @@ impl Seam {
         Self(Source::Simulated(Arc::new(Mutex::new(simulation))))
     }
 
+    /// A clock that stands at `start` until it is set, and the system's generator for secrets.
+    #[must_use]
+    pub fn staged(start: Timestamp) -> Self {
+        Self(Source::Staged(Arc::new(Mutex::new(start))))
+    }
+
     /// The time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Source::Real => read_clock(),
             Source::Simulated(simulation) => locked(simulation).now,
+            Source::Staged(now) => *locked(now),
         }
     }
 
-    /// Sets a simulated clock, forwards or backwards. A real one cannot be set and stays as it is.
+    /// Sets a simulated or staged clock, forwards or backwards. A real one cannot be set and stays as it is.
     pub fn set_now(&self, now: Timestamp) {
-        if let Source::Simulated(simulation) = &self.0 {
-            locked(simulation).now = now;
+        match &self.0 {
+            Source::Real => {}
+            Source::Simulated(simulation) => locked(simulation).now = now,
+            Source::Staged(clock) => *locked(clock) = now,
         }
     }
 
-    /// Moves a simulated clock by so many milliseconds.
+    /// Moves a simulated or staged clock by so many milliseconds.
     pub fn advance_ms(&self, ms: i64) {
         self.set_now(self.now().plus_ms(ms));
     }
@@ -71,7 +82,7 @@ impl Seam {
     pub fn random<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         match &self.0 {
-            Source::Real => rand::rngs::OsRng
+            Source::Real | Source::Staged(_) => rand::rngs::OsRng
                 .try_fill_bytes(&mut bytes)
                 .expect("the operating system gives random bytes"),
             Source::Simulated(simulation) => locked(simulation).generator.fill_bytes(&mut bytes),
@@ -88,8 +99,8 @@ impl Seam {
 }
 
 // A test that panics while it holds the lock has failed already; others may go on.
-fn locked(simulation: &Mutex<Simulation>) -> MutexGuard<'_, Simulation> {
-    simulation.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the seam: the only reader of the clock")]
@@ -112,6 +123,14 @@ mod tests {
         assert_eq!(first.random::<16>(), second.random::<16>());
         assert_eq!(first.uuid(), second.uuid());
         assert_eq!(first.now(), Timestamp(1_700_000_000_000));
+        first.clone().advance_ms(5);
+        assert_eq!(first.now(), Timestamp(1_700_000_000_005));
+    }
+
+    #[test]
+    fn a_staged_seam_tells_the_time_it_is_set_to_and_does_not_repeat_itself() {
+        let [first, second] = [1, 1].map(|_| Seam::staged(Timestamp(1_700_000_000_000)));
+        assert_ne!(first.random::<32>(), second.random::<32>());
         first.clone().advance_ms(5);
         assert_eq!(first.now(), Timestamp(1_700_000_000_005));
     }

@@ -15,7 +15,12 @@ const SECONDS_BUCKETS: [f64; 12] = [
 
 /// Sends logs to stderr as JSON lines; `FIELDPOOL_LOG` chooses what (`info` by default).
 pub fn start_logging() {
-    let filter = EnvFilter::try_from_env("FIELDPOOL_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=error"));
+    start_logging_at("info,sqlx=error");
+}
+
+/// [`start_logging`] with another default.
+pub fn start_logging_at(default: &str) {
+    let filter = EnvFilter::try_from_env("FIELDPOOL_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     // A second call (tests) keeps the first.
     let _ = tracing_subscriber::fmt()
         .json()

@@ -24,6 +24,7 @@ use self::{
     print::Printer,
 };
 use super::{Usage, admin::password, print_json};
+use crate::demo::{find_person, find_running};
 
 type TerminalPhone = Phone<HttpTransport>;
 
@@ -34,6 +35,12 @@ pub(super) struct Rep {
     /// The phone: the folder in which it keeps everything
     #[arg(long, value_name = "DIR", global = true, env = "FIELDPOOL_STORE")]
     store: Option<PathBuf>,
+    /// A phone of one of the people of the running `fieldpool demo`, by login or name; signs in by itself
+    #[arg(long = "as", value_name = "NAME", global = true, conflicts_with = "store")]
+    demo_person: Option<String>,
+    /// The demonstration's folder, if not the one started last
+    #[arg(long, value_name = "DIR", global = true, requires = "demo_person")]
+    demo: Option<PathBuf>,
     /// Print one JSON value on stdout and nothing else
     #[arg(long, global = true)]
     json: bool,
@@ -43,10 +50,13 @@ pub(super) struct Rep {
 
 impl Rep {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let folder = self
-            .store
-            .ok_or_else(|| Usage("say which phone: rep --store DIR …".into()))?;
         let printer = Printer::new(self.json);
+        let folder = match &self.demo_person {
+            Some(name) => borrow(name, self.demo.as_deref())?,
+            None => self.store.ok_or_else(|| {
+                Usage("say which phone: rep --store DIR …, or rep --as NAME beside a running demo".into())
+            })?,
+        };
         match self.command {
             // The full-screen client is not part of this version.
             None => {
@@ -74,6 +84,24 @@ fn enroll(folder: &Path, server: &str, login: &str, name: &str, printer: &Printe
     let mut phone = Phone::new(store, HttpTransport::new(server), Seam::real());
     let enrolled = phone.enroll(server, login, &password, name).map_err(told)?;
     printer.enrolled(&enrolled)
+}
+
+/// The phone of somebody of the running demonstration; a new one is signed in and synced first.
+fn borrow(name: &str, demo: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let found = find_running(demo)?;
+    let person = find_person(&found.note.people, name)?;
+    let folder = found.folder.join("terminals").join(&person.login);
+    let mut store = Store::open(&folder).map_err(PhoneError::from).map_err(told)?;
+    let server = server_of(&mut store).map_err(PhoneError::from).map_err(told)?;
+    // A demonstration that was started again may listen elsewhere: the phone signs in there and keeps what it has.
+    if server.as_deref() != Some(found.url.as_str()) {
+        let mut phone = Phone::new(store, HttpTransport::new(&found.url), Seam::real());
+        phone
+            .enroll(&found.url, &person.login, &found.note.password, "terminal")
+            .map_err(told)?;
+        phone.sync().map_err(|failure| told(failure.error))?;
+    }
+    Ok(folder)
 }
 
 fn open(folder: &Path) -> anyhow::Result<TerminalPhone> {

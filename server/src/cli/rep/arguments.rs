@@ -17,6 +17,7 @@ Example:
   fieldpool rep --store ./phone enroll --server http://127.0.0.1:8420 --login li < password
   fieldpool rep --store ./phone sync
   fieldpool rep --store ./phone visit add CUSTOMER --note 'met the buyer'
+  fieldpool rep --as liwei customers     beside a running `fieldpool demo`, with nothing else to do
 
 The full-screen client comes with a later version; without a command this help is printed.";
 
