@@ -2,7 +2,7 @@
 
 mod http;
 
-pub use http::HttpTransport;
+pub use http::{HttpTransport, trust_only};
 
 /// A request to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,14 +1,22 @@
 //! What an operator may set, and the limits of the front door with their reasons.
 
-use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+mod network;
+
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::auth::PasswordCost;
+
+pub use network::{InvalidNetwork, Network};
 
 /// Settings of one server process.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where to listen; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// The server's own certificate; plain HTTP without.
+    pub tls: Option<TlsFiles>,
+    /// Proxies whose word on who asks is taken.
+    pub trusted_proxies: Arc<[Network]>,
     /// Limits of connections and requests.
     pub limits: Limits,
     /// What checking a password costs.
@@ -19,10 +27,21 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8420)),
+            tls: None,
+            trusted_proxies: Arc::default(),
             limits: Limits::default(),
             password_cost: PasswordCost::default(),
         }
     }
+}
+
+/// Where the server's certificate and its key lie, both PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's certificate first, then those that lead to its authority.
+    pub certificate: PathBuf,
+    /// The private key of the first certificate.
+    pub key: PathBuf,
 }
 
 /// Limits of connections and requests. Limits of the sync protocol stand in `sync_core::protocol`.

@@ -7,14 +7,17 @@ pub mod extract;
 mod health;
 mod layers;
 mod problem;
+mod proxy;
 mod router;
 mod serve;
 mod stall;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use api::openapi;
 pub use problem::Problem;
 pub use router::router;
 pub use serve::{ServeError, Server};
+pub use tls::{Tls, TlsError};

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -13,6 +13,7 @@ use sync_core::protocol::{limits::BODY_ENCODED_BYTES_MAX, message::PROTOCOL_VERS
 use ureq::{
     Agent,
     config::Config,
+    tls::{PemItem, RootCerts, TlsConfig, parse_pem},
     unversioned::{
         resolver::DefaultResolver,
         transport::{
@@ -30,6 +31,28 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Whom this process trusts instead of the public authorities; set once, as a system's store of certificates is.
+static AUTHORITIES: OnceLock<RootCerts> = OnceLock::new();
+
+/// Has every transport that is made from here on trust these certificates (PEM) and no others: those of a company with
+/// an authority of its own. The first call counts.
+///
+/// # Errors
+/// If there is no certificate in it.
+pub fn trust_only(pem: &[u8]) -> Result<(), TransportError> {
+    let mut certificates = Vec::new();
+    for item in parse_pem(pem) {
+        if let PemItem::Certificate(certificate) = item.map_err(|error| TransportError(error.to_string()))? {
+            certificates.push(certificate);
+        }
+    }
+    if certificates.is_empty() {
+        return Err(TransportError("there is no certificate in it".to_owned()));
+    }
+    let _ = AUTHORITIES.set(RootCerts::new_with_certs(&certificates));
+    Ok(())
+}
 
 /// The phone's transport to one server.
 pub struct HttpTransport {
@@ -50,7 +73,9 @@ impl HttpTransport {
     #[must_use]
     pub fn new(server: &str) -> Self {
         let counters = Arc::new(Counters::default());
+        let authorities = AUTHORITIES.get().cloned().unwrap_or(RootCerts::WebPki);
         let config = Config::builder()
+            .tls_config(TlsConfig::builder().root_certs(authorities).build())
             .http_status_as_error(false)
             .max_redirects(0)
             // What the server does not need is not sent: a sync without news costs mostly headers.

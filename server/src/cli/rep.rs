@@ -11,6 +11,7 @@ use clap::CommandFactory;
 use mobile_ffi::{
     HttpTransport, Phone, PhoneError, Seam, Store,
     phone::{server_of, set},
+    transport::trust_only,
 };
 use serde_json::{Value as Json, json};
 use sync_core::{
@@ -44,12 +45,18 @@ pub(super) struct Rep {
     /// Print one JSON value on stdout and nothing else
     #[arg(long, global = true)]
     json: bool,
+    /// Certificates (PEM) to trust instead of the public authorities, for a server with a company's own
+    #[arg(long, value_name = "FILE", global = true, env = "FIELDPOOL_CA_FILE")]
+    ca_file: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 impl Rep {
     pub(super) fn run(self) -> anyhow::Result<()> {
+        if let Some(file) = &self.ca_file {
+            trust(file)?;
+        }
         let printer = Printer::new(self.json);
         let folder = match &self.demo_person {
             Some(name) => borrow(name, self.demo.as_deref())?,
@@ -72,6 +79,12 @@ impl Rep {
             }
         }
     }
+}
+
+fn trust(file: &Path) -> Result<(), Usage> {
+    let unfit = |reason: &dyn std::fmt::Display| Usage(format!("--ca-file {}: {reason}", file.display()));
+    let pem = std::fs::read(file).map_err(|error| unfit(&error))?;
+    trust_only(&pem).map_err(|error| unfit(&error))
 }
 
 fn enroll(folder: &Path, server: &str, login: &str, name: &str, printer: &Printer) -> anyhow::Result<()> {

@@ -1,27 +1,35 @@
 //! `fieldpool serve`: the server, until it is told to stop.
 
-use std::net::SocketAddr;
+mod settings;
+
+use std::{path::PathBuf, sync::Arc};
 
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use self::settings::{Settings, TABLE};
 use super::{Target, block_on, print_json};
-use crate::{app::App, config::Config, http::Server, jobs, seam::Seam, telemetry};
+use crate::{
+    app::App,
+    config::Config,
+    http::{Server, Tls},
+    jobs,
+    seam::Seam,
+    telemetry,
+};
 
 /// Runs the server. Prints one line of JSON when it is ready; stops on SIGTERM or Ctrl-C
 #[derive(clap::Args)]
+#[command(after_help = TABLE)]
 pub(super) struct Serve {
     #[command(flatten)]
     target: Target,
-    /// Where to listen; port 0 picks a free port
-    #[arg(
-        long,
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:8420",
-        env = "FIELDPOOL_LISTEN"
-    )]
-    listen: SocketAddr,
+    /// A file of settings, TOML; what flags and environment say counts more
+    #[arg(long, value_name = "FILE", env = "FIELDPOOL_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 impl Serve {
@@ -32,17 +40,22 @@ impl Serve {
     }
 
     async fn serve(self) -> anyhow::Result<()> {
-        // Listened for before anything else, so that an early order to stop is not missed.
+        // Listened for before anything else, so that an early order is not missed.
         let stopping = stop_on_signal()?;
-        let database = self.target.open(true).await?;
-        let config = Config {
-            listen: self.listen,
-            ..Config::default()
-        };
+        let hang_up = signal(SignalKind::hangup())?;
+        let file = self.config.as_deref().map(Settings::read).transpose()?;
+        let settings = self.settings.or(file.unwrap_or_default());
+        let target = settings.target(self.target);
+        let config = settings.config()?;
+        let database = target.open(true).await?;
+        warn_of_plain_http(&config);
         let mut app = App::new(database.clone(), Seam::real(), config).await?;
         app.stopping = stopping;
         let server = Server::bind(app.clone()).await?;
-        let url = format!("http://{}", server.address());
+        let tls = server.tls();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", server.address());
+        tokio::spawn(read_again(hang_up, tls));
         tracing::info!(
             url,
             database = database.name(),
@@ -56,6 +69,30 @@ impl Serve {
         tracing::info!("stopped");
         database.close().await;
         Ok(())
+    }
+}
+
+/// Whoever listens to others without TLS and names no proxy has forgotten one of the two.
+fn warn_of_plain_http(config: &Config) {
+    if config.tls.is_none() && config.trusted_proxies.is_empty() && !config.listen.ip().is_loopback() {
+        tracing::warn!(
+            listen = %config.listen,
+            "listening without TLS where others can reach it: give --tls-certificate and --tls-key, or put a proxy \
+             before it and name it with --trusted-proxy"
+        );
+    }
+}
+
+/// Reads the certificate again on SIGHUP. Without one there is nothing to read, and the signal does no harm.
+async fn read_again(mut hang_up: Signal, tls: Option<Arc<Tls>>) {
+    while hang_up.recv().await.is_some() {
+        match tls.as_ref().map(|tls| tls.reload()) {
+            None => tracing::info!("there is no certificate to read again"),
+            Some(Ok(())) => tracing::info!("certificate read again"),
+            Some(Err(error)) => {
+                tracing::error!(%error, "the certificate files do not do; the server keeps the one it has");
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{cli::Usage, storage::Database};
 #[derive(clap::Args, Clone, Debug)]
 pub struct Target {
     /// Folder of the embedded database (and of the server's files); made if it is missing
-    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(long, value_name = "DIR", global = true, env = "FIELDPOOL_DATA")]
     pub data: Option<PathBuf>,
     /// PostgreSQL 15 or later instead of the embedded database: postgres://user@host/database
     #[arg(

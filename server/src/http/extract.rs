@@ -85,7 +85,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// The address of the other end of the connection. Never taken from a header, which anybody may write.
+/// The address of who asks: the other end of the connection, or whom a proxy named by the operator names (`proxy`).
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub IpAddr);
 
