@@ -33,9 +33,9 @@ class Company:
         self.import_customers([(name, "li") for name in CUSTOMERS])
         self.import_customers([("Free for all", "")], "--pool", self.pool)
 
-    def start(self):
+    def start(self, *words):
         self.server = subprocess.Popen(
-            [BINARY, "serve", "--data", self.data, "--listen", "127.0.0.1:0"],
+            [BINARY, "serve", "--data", self.data, "--listen", "127.0.0.1:0", *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -80,6 +80,18 @@ class Company:
         with urllib.request.urlopen(request) as answer:
             text = answer.read()
         return json.loads(text) if text else None
+
+    def start_with_tls(self):
+        """Starts again with a certificate that no authority knows. Gives the file to trust."""
+        self.stop()
+        certificate, key = self.folder / "certificate.pem", self.folder / "key.pem"
+        names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+        request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        request += ["-days", "2", "-subj", "/CN=test", "-addext", names, "-addext", "basicConstraints=critical,CA:FALSE"]
+        request += ["-keyout", key, "-out", certificate]
+        subprocess.run(request, check=True, capture_output=True)
+        self.start("--tls-certificate", certificate, "--tls-key", key)
+        return certificate
 
     def revoke(self, device):
         token = self.call("POST", "/api/v1/tokens", {"login": "admin", "password": PASSWORD})["token"]

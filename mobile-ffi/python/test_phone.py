@@ -2,6 +2,8 @@
 
 import gc
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -31,6 +33,19 @@ from fieldpool import (
 
 # No test waits for time to pass; this only keeps a broken one from hanging for ever.
 PATIENCE_S = 60
+
+
+# Enrols a phone in a process of its own and prints who it belongs to, or why not.
+STRANGER = f"""
+import sys, fieldpool
+folder, url, trusted = sys.argv[1:]
+if trusted:
+    fieldpool.trust_only(open(trusted, "rb").read())
+try:
+    print(fieldpool.Phone.open(folder).enroll(url, "li", {PASSWORD!r}, "python").user.login)
+except fieldpool.PhoneError as error:
+    print(error.code)
+"""
 
 
 def text(value):
@@ -451,6 +466,24 @@ class Errors(PhoneTest):
         self.assertEqual(phone.outbox(), [])
 
 
+class Certificates(PhoneTest):
+    def test_a_company_with_its_own_authority_is_trusted_when_the_app_says_so(self):
+        company = Company()
+        self.addCleanup(company.close)
+        certificate = company.start_with_tls()
+        # Whom to trust is said once for a process, so each of these has one of its own.
+        for trusted, outcome in ((certificate, "li"), (None, "offline")):
+            words = [sys.executable, "-c", STRANGER, f"{self.folder}/{outcome}", company.url, trusted or ""]
+            done = subprocess.run(words, capture_output=True, text=True)
+            self.assertEqual(done.stdout.strip(), outcome, done.stderr)
+
+    def test_what_holds_no_certificate_is_refused(self):
+        for pem in (b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\n"):
+            with self.assertRaises(PhoneError.InvalidCall) as caught:
+                fieldpool.trust_only(pem)
+            self.assertCode("invalid_request", caught)
+
+
 class Threads(PhoneTest):
     def in_threads(self, *calls):
         failures = []
@@ -529,7 +562,7 @@ class LongLists(PhoneTest):
     def test_ten_thousand_rows_cross_the_border_in_one_call(self):
         phone = self.phone()
         few, _ = self.count(phone)
-        self.multiply(f"{self.folder}/1/phone.db")
+        self.multiply(f"{self.folder}/1/phone.db", self.of(phone, "Alfreds Futterkiste"))
         calls, read = self.count(phone)
         items = len(phone.customers())
         self.assertGreaterEqual(items, self.ROWS)
@@ -562,13 +595,13 @@ class LongLists(PhoneTest):
             fieldpool._UniffiRustBuffer.consume_with_stream = read
         return len(calls), sizes
 
-    def multiply(self, file):
+    def multiply(self, file, model_id):
         """Copies one customer's rows until there are enough: what is measured is the border, not the server."""
         database = sqlite3.connect(file)
         for table, ids in (("access", ["customer"]), ("document", ["customer", "id"])):
             columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
             model = database.execute(
-                f"SELECT * FROM {table} WHERE customer = (SELECT customer FROM document WHERE kind = 1 LIMIT 1) LIMIT 1"
+                f"SELECT * FROM {table} WHERE customer = ? ORDER BY {ids[-1]}", [uuid.UUID(model_id).bytes]
             ).fetchone()
             places = [columns.index(name) for name in ids]
             marks = ",".join("?" * len(columns))

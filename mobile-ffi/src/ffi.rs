@@ -40,6 +40,19 @@ pub fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
 
+/// Has every phone of this process trust these certificates (PEM) and no others: for a company with an authority of its
+/// own. Say it before a phone is opened; the first call counts.
+///
+/// # Errors
+/// `InvalidCall` if there is no certificate in it.
+#[uniffi::export]
+pub fn trust_only(pem: Vec<u8>) -> Result<(), PhoneError> {
+    error::guarded(|| {
+        crate::transport::trust_only(&pem)
+            .map_err(|error| PhoneError::invalid(format!("certificates to trust: {error}")))
+    })
+}
+
 /// The version of the sync protocol that it speaks.
 #[uniffi::export]
 #[must_use]

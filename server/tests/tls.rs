@@ -127,7 +127,9 @@ fn a_client_that_trusts_the_authority_is_served_and_others_turn_away() {
     let server = Server::start(folder.path(), &authority.issue(folder.path(), 2020, 2090));
     assert!(server.url.starts_with("https://127.0.0.1:"), "{}", server.url);
     let health = format!("{}/healthz", server.url);
-    assert_eq!(authority.client().get(&health).call().unwrap().status(), 200);
+    let answer = authority.client().get(&health).call().unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["strict-transport-security"], "max-age=31536000");
     let stranger = Authority::new().client().get(&health).call().unwrap_err();
     assert!(stranger.to_string().contains("certificate"), "{stranger}");
     // Who speaks without TLS gets no answer that could be taken for one.

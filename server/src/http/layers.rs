@@ -21,6 +21,9 @@ use crate::{
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// A browser that has once been here over TLS does not come back without it for a year. Behind a proxy it is the proxy
+/// that knows.
+const ONLY_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 /// When a phone should try again what took too long.
 const TIMED_OUT_RETRY_AFTER_S: u64 = 5;
 
@@ -57,6 +60,11 @@ pub(super) async fn each_request(State(app): State<App>, request: Request, next:
     let mut response = response;
     if !is_sync {
         add_browser_headers(response.headers_mut());
+        if app.config.tls.is_some() {
+            response
+                .headers_mut()
+                .insert(header::STRICT_TRANSPORT_SECURITY, ONLY_TLS);
+        }
     }
     measure(&method, route, response.status(), began.elapsed());
     response
