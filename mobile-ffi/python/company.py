@@ -1,10 +1,13 @@
 """A company for the tests: a real server process on a free port, people, customers."""
 
+import http.client
+import http.server
 import json
 import os
 import pathlib
 import subprocess
 import tempfile
+import threading
 import urllib.request
 
 PASSWORD = "long enough to remember"
@@ -96,3 +99,46 @@ class Company:
     def revoke(self, device):
         token = self.call("POST", "/api/v1/tokens", {"login": "admin", "password": PASSWORD})["token"]
         self.call("DELETE", f"/api/v1/devices/{device}", token=token)
+
+
+class Gate:
+    """Stands between a phone and the server, and says what it is told to instead of the server's answer to a sync."""
+
+    def __init__(self, url):
+        self.said = None
+        gate, server = self, url.removeprefix("http://")
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                if gate.said and self.path == "/v1/sync":
+                    status, headers, answer = gate.said
+                else:
+                    connection = http.client.HTTPConnection(server)
+                    connection.request("POST", self.path, body, dict(self.headers))
+                    passed = connection.getresponse()
+                    status, answer = passed.status, passed.read()
+                    headers = {"content-type": passed.headers.get("content-type", "")}
+                    connection.close()
+                self.send_response(status)
+                for name, value in {"content-length": str(len(answer)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(answer)
+                # A promise of more than came is kept by nobody: the phone must not wait for it.
+                self.close_connection = True
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()

@@ -1,6 +1,7 @@
 """The phone from Python, against a real server: what an app in Kotlin or Swift meets through the same border."""
 
 import gc
+import json
 import sqlite3
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import unittest
 import uuid
 
 import fieldpool
-from company import CUSTOMERS, PASSWORD, Company
+from company import CUSTOMERS, PASSWORD, Company, Gate
 from fieldpool import (
     CustomerPart,
     DocumentKind,
@@ -466,6 +467,44 @@ class Errors(PhoneTest):
         self.assertEqual(phone.outbox(), [])
 
 
+class StrangeServers(PhoneTest):
+    def problem(self, status, code, **headers):
+        body = json.dumps({"type": "about:blank", "title": "said by a test", "status": status, "code": code}).encode()
+        return status, {"content-type": "application/problem+json", **headers}, body
+
+    def test_whatever_a_server_says_the_screen_gets_an_error_it_knows_and_nothing_is_lost(self):
+        gate = Gate(self.company.url)
+        self.addCleanup(gate.close)
+        phone = Phone.open(f"{self.folder}/gated")
+        phone.enroll(gate.url, "li", PASSWORD, "python")
+        phone.sync()
+        customer = self.of(phone)
+        visit = phone.add_visit(customer, NewVisit(note="kept"))
+        zstd = {"content-type": "application/vnd.fieldpool.sync", "content-encoding": "zstd"}
+        said = [
+            (PhoneError.UpdateRequired, "upgrade_required", self.problem(426, "upgrade_required")),
+            (PhoneError.Busy, "busy", self.problem(503, "overloaded", **{"retry-after": "600"})),
+            (PhoneError.SignInRequired, "unauthenticated", self.problem(401, "unauthenticated")),
+            (PhoneError.SignInRequired, "sign_in_required", self.problem(409, "actor_conflict")),
+            (PhoneError.Refused, "internal", self.problem(500, "internal")),
+            (PhoneError.Refused, "http_302", (302, {"location": "http://127.0.0.1:1/v1/sync"}, b"")),
+            (PhoneError.Offline, "offline", (200, zstd, b"no zstd")),
+            (PhoneError.Offline, "offline", (200, zstd, bytes.fromhex("28b52ffd") + bytes(range(256)))),
+            (PhoneError.Offline, "offline", (200, {"content-length": "4000"}, b"cut")),
+        ]
+        for kind, code, answer in said:
+            with self.subTest(code=code, status=answer[0]):
+                gate.said = answer
+                with self.assertRaises(kind) as caught:
+                    phone.sync()
+                self.assertCode(code, caught)
+                self.assertEqual(phone.document(visit).state, DocumentState.PENDING)
+                self.assertTrue(phone.customers())
+        gate.said = None
+        phone.sync()
+        self.assertEqual(phone.document(visit).state, DocumentState.SYNCED)
+
+
 class Certificates(PhoneTest):
     def test_a_company_with_its_own_authority_is_trusted_when_the_app_says_so(self):
         company = Company()
@@ -549,6 +588,21 @@ class Threads(PhoneTest):
         self.in_threads(phone.sync, use_it_meanwhile)
         phone.sync()
         self.assertEqual(phone.outbox(), [])
+
+    def test_a_thread_with_a_small_stack_is_enough(self):
+        # What iOS gives to any thread but the first.
+        usual = threading.stack_size(512 * 1024)
+        self.addCleanup(threading.stack_size, usual)
+
+        def a_working_day():
+            phone = self.phone()
+            customer = phone.create_customer(NewCustomer(name="Narrow"))
+            visit = phone.add_visit(customer, NewVisit(note="x" * 10_000))
+            phone.edit_document(visit, [FieldEdit.SET("note", text("better"))])
+            phone.sync()
+            self.assertEqual(phone.document(visit).state, DocumentState.SYNCED)
+
+        self.in_threads(a_working_day)
 
     def test_the_last_reference_may_go_while_a_call_runs(self):
         self.phone()

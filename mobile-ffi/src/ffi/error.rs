@@ -27,7 +27,7 @@ pub enum PhoneError {
     /// Somebody has to sign in (again): show the sign-in screen. Nothing on the phone is lost by it.
     #[error("{code}: {reason}")]
     SignInRequired {
-        /// `sign_in_required`.
+        /// `sign_in_required`, or what the server said, such as `unauthenticated`.
         code: String,
         /// What to do.
         reason: String,
@@ -153,6 +153,8 @@ impl From<crate::PhoneError> for PhoneError {
             Inner::Refused { .. } => match code.as_str() {
                 "device_locked" => Self::Locked { code, reason },
                 "upgrade_required" => Self::UpdateRequired { code, reason },
+                // The server took neither the token nor a fresh proof of the device's key.
+                "reauthenticate" | "unauthenticated" => Self::SignInRequired { code, reason },
                 _ => Self::Refused { code, reason },
             },
         }
