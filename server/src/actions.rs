@@ -3,6 +3,7 @@
 //! Actions know neither HTTP nor SQL text. They refuse with a [`Code`]; what status that is and how it reads in
 //! which language is said in `http::problem`.
 
+pub mod assignment;
 pub mod backup;
 pub mod changes;
 pub mod commit;
@@ -11,10 +12,12 @@ pub mod delivery;
 pub mod devices;
 pub mod directory;
 pub mod edit;
+pub mod first_run;
 pub mod fleet;
 pub mod history;
 pub mod lookup;
 pub mod organisation;
+pub mod overview;
 pub mod ownership;
 pub mod people;
 mod places;
@@ -154,6 +157,10 @@ codes! {
     WrongCredentials = "wrong_credentials",
     /// The sign-in link has been used, its time is over, or there was never one.
     LinkExpired = "link_expired",
+    /// A form that no page of this server made, or one of an earlier session.
+    ForeignForm = "foreign_form",
+    /// Nobody signs in to pages over an unencrypted network.
+    PlainConnection = "plain_connection",
     /// Too many failed attempts to sign in.
     TooManyAttempts = "too_many_attempts",
     /// The person's account is not active.

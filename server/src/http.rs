@@ -3,6 +3,7 @@
 //! Handlers read a request, call one action and write its answer; they decide nothing and know no SQL.
 
 mod api;
+mod dashboard;
 pub mod extract;
 mod health;
 mod layers;

@@ -11,7 +11,7 @@ use sync_core::{
 
 use super::{ActionError, Code, history::find_readable, reader::Reader};
 use crate::storage::{
-    Database, Tx,
+    Database, Reach, Tx,
     customers::{self, CustomerFilter, CustomerPlace, CustomerRow, DocumentRow},
     search,
     viewers::{self, Named},
@@ -130,22 +130,51 @@ impl ShownDocument {
 pub async fn list(database: &Database, org: OrgId, user: UserId, wanted: Wanted) -> Result<Page, ActionError> {
     let mut tx = database.read().await?;
     let reader = Reader::load(&mut tx, org, user).await?;
+    let (reach, filter) = narrow(&mut tx, &reader, &wanted).await?;
+    list_in(&mut tx, &reader, &wanted, &reach, &filter).await
+}
+
+/// What is asked for, as a query: the customers in reach, and which of them. Words are looked up here.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn narrow(
+    tx: &mut Tx,
+    reader: &Reader,
+    wanted: &Wanted,
+) -> Result<(Reach, CustomerFilter), ActionError> {
     let reach = match &wanted.relation {
         Some(name) => reader.reach_as(name),
         None => reader.reach(),
     };
-    let mut filter = wanted.filter;
+    let mut filter = wanted.filter.clone();
     if let Some(words) = wanted
         .words
+        .as_ref()
         .map(|words| words.trim().to_owned())
         .filter(|words| !words.is_empty())
     {
-        filter.found = find_by_words(&mut tx, &reader, &reach, &words).await?;
+        filter.found = find_by_words(tx, reader, &reach, &words).await?;
         filter.name_part = Some(words);
     }
+    Ok((reach, filter))
+}
+
+/// A page of what was narrowed down.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn list_in(
+    tx: &mut Tx,
+    reader: &Reader,
+    wanted: &Wanted,
+    reach: &Reach,
+    filter: &CustomerFilter,
+) -> Result<Page, ActionError> {
+    let org = reader.org;
     let limit = wanted.limit.clamp(1, PAGE_MAX);
     // One more than asked for tells whether the list goes on.
-    let mut rows = customers::list_customers(&mut tx, org, &reach, &filter, wanted.after.as_ref(), limit + 1).await?;
+    let mut rows = customers::list_customers(tx, org, reach, filter, wanted.after.as_ref(), limit + 1).await?;
     let more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next = rows.last().filter(|_| more).map(|last| CustomerPlace {
@@ -153,8 +182,8 @@ pub async fn list(database: &Database, org: OrgId, user: UserId, wanted: Wanted)
         id: last.id,
     });
     let ids: Vec<CustomerId> = rows.iter().map(|row| row.id).collect();
-    let relations = reader.relations_of(&mut tx, &ids).await?;
-    let people = named(&mut tx, org, rows.iter().filter_map(|row| row.owner)).await?;
+    let relations = reader.relations_of(tx, &ids).await?;
+    let people = named(tx, org, rows.iter().filter_map(|row| row.owner)).await?;
     let items = rows
         .into_iter()
         .map(|customer| Listed {
@@ -170,7 +199,7 @@ pub async fn list(database: &Database, org: OrgId, user: UserId, wanted: Wanted)
 async fn find_by_words(
     tx: &mut Tx,
     reader: &Reader,
-    reach: &crate::storage::Reach,
+    reach: &Reach,
     words: &str,
 ) -> Result<Vec<CustomerId>, ActionError> {
     let query = Query::parse(words);

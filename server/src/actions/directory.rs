@@ -7,10 +7,13 @@ use std::{
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use sync_core::{ids::OrgId, visibility::Policy};
+use sync_core::{directory::Directory, ids::OrgId, visibility::Policy};
 
-use super::ActionError;
-use crate::storage::{Tx, organisation};
+use super::{ActionError, Code};
+use crate::{
+    app::App,
+    storage::{Tx, organisation},
+};
 
 /// Organisations whose directory is kept; with more than that all are made anew from time to time.
 const ORGANISATIONS_MAX: usize = 256;
@@ -24,6 +27,19 @@ pub struct DirectoryContent {
     pub sha256: [u8; 32],
     /// Who sees what, as it stands in the directory's settings.
     pub policy: Policy,
+    /// The same, read.
+    pub directory: Directory,
+}
+
+/// The directory of an organisation as it is now.
+///
+/// # Errors
+/// The database's; `not_found` for an organisation that does not exist.
+pub async fn read_directory(app: &App, org: OrgId) -> Result<Arc<DirectoryContent>, ActionError> {
+    let mut tx = app.database.read().await?;
+    let found = organisation::find(&mut tx, org).await?;
+    let found = found.ok_or_else(|| ActionError::refused(Code::NotFound))?;
+    app.directories.get(&mut tx, org, found.directory_version).await
 }
 
 /// Directories in memory. Cheap to clone; clones share them.
@@ -56,7 +72,8 @@ impl Directories {
         let content = Arc::new(DirectoryContent {
             sha256: Sha256::digest(&json).into(),
             json: json.into(),
-            policy: directory.settings.policy,
+            policy: directory.settings.policy.clone(),
+            directory,
         });
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= ORGANISATIONS_MAX {

@@ -24,27 +24,51 @@ use crate::{
 /// The longest name of an organisation, a team, a pool or a person, in characters.
 pub const NAME_CHARS_MAX: usize = 200;
 
+/// Whether there is any organisation: before that there is nobody to sign in.
+///
+/// # Errors
+/// The database's.
+pub async fn has_organisation(app: &App) -> Result<bool, ActionError> {
+    let mut tx = app.database.read().await?;
+    Ok(organisation::exists_any(&mut tx).await?)
+}
+
 /// Adds an organisation with the default settings.
 ///
 /// # Errors
 /// `invalid_request`; the database's.
 pub async fn add_organisation(app: &App, by: Option<UserId>, name: &str, timezone: &str) -> Result<OrgId, ActionError> {
+    let mut tx = app.database.write().await?;
+    let org = add_organisation_in(&mut tx, &app.seam, by, name, timezone).await?;
+    tx.commit().await?;
+    Ok(org)
+}
+
+/// [`add_organisation`] inside a larger transaction.
+///
+/// # Errors
+/// As there.
+pub async fn add_organisation_in(
+    tx: &mut Tx,
+    seam: &Seam,
+    by: Option<UserId>,
+    name: &str,
+    timezone: &str,
+) -> Result<OrgId, ActionError> {
     let name = checked_name("name", name)?;
     jiff::tz::TimeZone::get(timezone)
         .map_err(|_| ActionError::invalid("timezone: give a name such as Asia/Shanghai or Europe/Berlin"))?;
-    let (org, now) = (OrgId(app.seam.uuid()), app.seam.now());
+    let (org, now) = (OrgId(seam.uuid()), seam.now());
     let organisation = Organisation {
         org,
         name,
         timezone: timezone.to_owned(),
-        log: LogId(app.seam.uuid()),
+        log: LogId(seam.uuid()),
         directory_version: 1,
         created_at: now,
     };
-    let mut tx = app.database.write().await?;
-    organisation::insert(&mut tx, &organisation, &Settings::default()).await?;
-    audit::append(&mut tx, org, &[row(&app.seam, by, "organisation_added", org)]).await?;
-    tx.commit().await?;
+    organisation::insert(tx, &organisation, &Settings::default()).await?;
+    audit::append(tx, org, &[row(seam, by, "organisation_added", org)]).await?;
     Ok(org)
 }
 

@@ -1,6 +1,6 @@
 //! Customers as they are listed and shown. Writing them is part of the log (`storage::log` and its neighbours).
 
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::{Database, Encode, FromRow, QueryBuilder, Type};
 use sync_core::{
     document::Kind,
     ids::{CustomerId, DeviceId, DocumentId, OrgId, PoolId, TeamId, UserId},
@@ -63,6 +63,19 @@ pub struct CustomerFilter {
     pub name_part: Option<String>,
     /// Found by full text; counts with `name_part` only.
     pub found: Vec<CustomerId>,
+}
+
+/// What has been done about a customer, by kind of document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activity {
+    /// The customer.
+    pub customer: CustomerId,
+    /// The kind.
+    pub kind: Kind,
+    /// When one of them was last made, by the clock of its device.
+    pub last: Timestamp,
+    /// How many of them have conflicts.
+    pub conflicts: i64,
 }
 
 /// A place in the list: behind this customer.
@@ -175,64 +188,133 @@ pub async fn list_customers(
 ) -> Result<Vec<CustomerRow>, StorageError> {
     let rows: Vec<RawCustomer> = on!(tx, |connection| {
         let mut query = QueryBuilder::new(CUSTOMER_COLUMNS);
-        match reach {
-            Reach::Organisation => {
-                query.push("FROM customer AS c WHERE c.org_id = ").push_bind(org.0);
-            }
-            // The person's customers come first in the plan, then each of them by its key: CROSS JOIN says so to SQLite.
-            Reach::Scopes(_) => {
-                query.push("FROM (");
-                reach.push_customers(&mut query, org);
-                query
-                    .push(") AS visible CROSS JOIN customer AS c WHERE c.org_id = ")
-                    .push_bind(org.0);
-                query.push(" AND c.customer_id = visible.customer_id");
-            }
-        }
-        for (column, id) in [
-            (" AND c.owner_id = ", filter.owner.map(|id| id.0)),
-            (" AND c.team_id = ", filter.team.map(|id| id.0)),
-            (" AND c.pool_id = ", filter.pool.map(|id| id.0)),
-        ] {
-            if let Some(id) = id {
-                query.push(column).push_bind(id);
-            }
-        }
-        for (column, text) in [
-            (" AND c.stage = ", &filter.stage),
-            (" AND c.tier = ", &filter.tier),
-            (" AND c.region = ", &filter.region),
-            (" AND c.industry = ", &filter.industry),
-        ] {
-            if let Some(text) = text {
-                query.push(column).push_bind(text.clone());
-            }
-        }
-        if let Some(part) = &filter.name_part {
-            query
-                .push(" AND (LOWER(c.name) LIKE ")
-                .push_bind(like_pattern(part))
-                .push(" ESCAPE '\\'");
-            if !filter.found.is_empty() {
-                query.push(" OR c.customer_id IN (");
-                let mut ids = query.separated(", ");
-                for id in &filter.found {
-                    ids.push_bind(id.0);
-                }
-                query.push(")");
-            }
-            query.push(")");
-        }
-        if let Some(place) = after {
-            query
-                .push(" AND (c.name, c.customer_id) > (")
-                .push_bind(place.name.clone());
-            query.push(", ").push_bind(place.id.0).push(")");
-        }
+        push_matching(&mut query, org, reach, filter);
+        push_after(&mut query, after);
         query.push(" ORDER BY c.name, c.customer_id LIMIT ").push_bind(limit);
         query.build_query_as().fetch_all(connection).await
     })?;
     Ok(rows.into_iter().map(CustomerRow::from).collect())
+}
+
+/// How many customers a filter matches, counted up to `limit`: nobody reads a larger number, and counting costs.
+///
+/// # Errors
+/// The database's.
+pub async fn count_customers(
+    tx: &mut Tx,
+    org: OrgId,
+    reach: &Reach,
+    filter: &CustomerFilter,
+    limit: i64,
+) -> Result<i64, StorageError> {
+    on!(tx, |connection| {
+        let mut query = QueryBuilder::new("SELECT COUNT(*) FROM (SELECT c.customer_id ");
+        push_matching(&mut query, org, reach, filter);
+        query.push(" LIMIT ").push_bind(limit).push(") AS matching");
+        query.build_query_scalar().fetch_one(connection).await
+    })
+}
+
+/// When each kind of document of some customers was last made, and how many of them have conflicts.
+///
+/// # Errors
+/// The database's.
+pub async fn list_activity(tx: &mut Tx, org: OrgId, customers: &[CustomerId]) -> Result<Vec<Activity>, StorageError> {
+    if customers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(Uuid, i16, i64, i64)> = on!(tx, |connection| {
+        let mut query = QueryBuilder::new(
+            "SELECT customer_id, kind, MAX(created_at), COUNT(conflicts) FROM document WHERE erased_at IS NULL AND org_id = ",
+        );
+        query.push_bind(org.0).push(" AND customer_id IN (");
+        let mut ids = query.separated(", ");
+        for id in customers {
+            ids.push_bind(id.0);
+        }
+        query.push(") GROUP BY customer_id, kind");
+        query.build_query_as().fetch_all(connection).await
+    })?;
+    let read = |(customer, kind, last, conflicts)| {
+        Some(Activity {
+            customer: CustomerId(customer),
+            kind: Kind::from_number(u8::try_from(kind).ok()?)?,
+            last: Timestamp(last),
+            conflicts,
+        })
+    };
+    Ok(rows.into_iter().filter_map(read).collect())
+}
+
+fn push_matching<DB>(query: &mut QueryBuilder<DB>, org: OrgId, reach: &Reach, filter: &CustomerFilter)
+where
+    DB: Database,
+    Uuid: for<'q> Encode<'q, DB> + Type<DB>,
+    Vec<u8>: for<'q> Encode<'q, DB> + Type<DB>,
+    String: for<'q> Encode<'q, DB> + Type<DB>,
+{
+    match reach {
+        Reach::Organisation => {
+            query.push("FROM customer AS c WHERE c.org_id = ").push_bind(org.0);
+        }
+        // The person's customers come first in the plan, then each of them by its key: CROSS JOIN says so to SQLite.
+        Reach::Scopes(_) => {
+            query.push("FROM (");
+            reach.push_customers(query, org);
+            query
+                .push(") AS visible CROSS JOIN customer AS c WHERE c.org_id = ")
+                .push_bind(org.0);
+            query.push(" AND c.customer_id = visible.customer_id");
+        }
+    }
+    for (column, id) in [
+        (" AND c.owner_id = ", filter.owner.map(|id| id.0)),
+        (" AND c.team_id = ", filter.team.map(|id| id.0)),
+        (" AND c.pool_id = ", filter.pool.map(|id| id.0)),
+    ] {
+        if let Some(id) = id {
+            query.push(column).push_bind(id);
+        }
+    }
+    for (column, text) in [
+        (" AND c.stage = ", &filter.stage),
+        (" AND c.tier = ", &filter.tier),
+        (" AND c.region = ", &filter.region),
+        (" AND c.industry = ", &filter.industry),
+    ] {
+        if let Some(text) = text {
+            query.push(column).push_bind(text.clone());
+        }
+    }
+    if let Some(part) = &filter.name_part {
+        query
+            .push(" AND (LOWER(c.name) LIKE ")
+            .push_bind(like_pattern(part))
+            .push(" ESCAPE '\\'");
+        if !filter.found.is_empty() {
+            query.push(" OR c.customer_id IN (");
+            let mut ids = query.separated(", ");
+            for id in &filter.found {
+                ids.push_bind(id.0);
+            }
+            query.push(")");
+        }
+        query.push(")");
+    }
+}
+
+fn push_after<DB>(query: &mut QueryBuilder<DB>, after: Option<&CustomerPlace>)
+where
+    DB: Database,
+    Uuid: for<'q> Encode<'q, DB> + Type<DB>,
+    String: for<'q> Encode<'q, DB> + Type<DB>,
+{
+    if let Some(place) = after {
+        query
+            .push(" AND (c.name, c.customer_id) > (")
+            .push_bind(place.name.clone());
+        query.push(", ").push_bind(place.id.0).push(")");
+    }
 }
 
 // A wildcard in what somebody looks for is a letter like any other. SQLite folds ASCII only; so both fold like that.

@@ -113,6 +113,19 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<Organisation>, StorageError> {
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
+/// Whether there is any organisation.
+///
+/// # Errors
+/// The driver's.
+pub async fn exists_any(tx: &mut Tx) -> Result<bool, StorageError> {
+    let row: Option<Uuid> = on!(tx, |c| {
+        sqlx::query_scalar("SELECT org_id FROM organisation LIMIT 1")
+            .fetch_optional(c)
+            .await
+    })?;
+    Ok(row.is_some())
+}
+
 /// An organisation's settings.
 ///
 /// # Errors
@@ -247,6 +260,7 @@ mod tests {
             assert_eq!(find(&mut tx, nowhere).await.unwrap(), None);
             let names: Vec<_> = list(&mut tx).await.unwrap().into_iter().map(|one| one.name).collect();
             assert_eq!(names, ["A", "B"]);
+            assert!(exists_any(&mut tx).await.unwrap());
         }
     }
 }

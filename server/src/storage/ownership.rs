@@ -212,6 +212,65 @@ pub async fn append_event(tx: &mut Tx, org: OrgId, event: &OwnershipEvent) -> Re
     .map(drop))
 }
 
+/// A link of the chain as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownEvent {
+    /// create, claim, release, assign, responsible.
+    pub event: String,
+    /// Who did it.
+    pub by: UserId,
+    /// To whom it went.
+    pub to_owner: Option<UserId>,
+    /// Into which pool it went.
+    pub to_pool: Option<PoolId>,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct RawEvent {
+    event: String,
+    by_user_id: Uuid,
+    to_owner_id: Option<Uuid>,
+    to_pool_id: Option<Uuid>,
+    reason: String,
+    at: i64,
+}
+
+/// The chain of a customer's owners, the newest link first, at most `limit`.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_chain(
+    tx: &mut Tx,
+    org: OrgId,
+    customer: CustomerId,
+    limit: i64,
+) -> Result<Vec<ShownEvent>, StorageError> {
+    let rows: Vec<RawEvent> = on!(tx, |connection| {
+        sqlx::query_as(
+            "SELECT event, by_user_id, to_owner_id, to_pool_id, reason, at FROM ownership_event
+             WHERE org_id = $1 AND customer_id = $2 ORDER BY seq DESC LIMIT $3",
+        )
+        .bind(org.0)
+        .bind(customer.0)
+        .bind(limit)
+        .fetch_all(connection)
+        .await
+    })?;
+    let read = |raw: RawEvent| ShownEvent {
+        event: raw.event,
+        by: UserId(raw.by_user_id),
+        to_owner: raw.to_owner_id.map(UserId),
+        to_pool: raw.to_pool_id.map(PoolId),
+        reason: raw.reason,
+        at: Timestamp(raw.at),
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
 /// Places, customers and documents of the organisation's ownership events after a place, for readers of the whole log.
 ///
 /// # Errors
