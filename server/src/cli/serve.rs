@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use self::settings::{Settings, TABLE};
 use super::{Target, block_on, print_json};
 use crate::{
+    actions::organisation::has_organisation,
     app::App,
+    auth::setup_token,
     config::Config,
     http::{Server, Tls},
     jobs,
@@ -62,7 +64,17 @@ impl Serve {
             version = env!("CARGO_PKG_VERSION"),
             "ready"
         );
-        print_json(&json!({"event": "ready", "url": url}))?;
+        let mut ready = json!({"event": "ready", "url": url});
+        if !has_organisation(&app).await? {
+            // Whoever reads this runs the server; a stranger who finds the page does not know the word.
+            let setup = format!("{url}/setup?token={}", setup_token(&app.keys));
+            tracing::warn!(
+                setup,
+                "this server is new: open this address to make its organisation and administrator"
+            );
+            ready["setup"] = setup.into();
+        }
+        print_json(&ready)?;
         let jobs = jobs::start(&app);
         server.run(app.stopping.clone()).await;
         jobs.stop(&app).await;

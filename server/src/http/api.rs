@@ -8,7 +8,7 @@ mod customers;
 pub(super) mod devices;
 mod documents;
 mod fleet;
-mod input;
+pub(super) mod input;
 pub(super) mod live;
 mod ownership;
 mod people;

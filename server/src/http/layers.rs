@@ -14,7 +14,7 @@ use axum::{
 use futures::FutureExt;
 use tokio::time::Instant;
 
-use super::{Problem, problem::Language};
+use super::{Problem, dashboard::Page, problem::Language};
 use crate::{
     actions::{ActionError, Code},
     app::App,
@@ -35,6 +35,7 @@ pub(super) async fn each_request(State(app): State<App>, request: Request, next:
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unknown", MatchedPath::as_str);
     let language = Language::of(request.headers().get(header::ACCEPT_LANGUAGE));
+    let page = Page::of(&request);
     let is_sync = request.uri().path().starts_with("/v1/");
 
     let response = if content_length(request.headers()) > app.config.limits.body_bytes_max as u64 {
@@ -48,7 +49,10 @@ pub(super) async fn each_request(State(app): State<App>, request: Request, next:
         Some(problem) => {
             let request_id = app.seam.uuid().simple().to_string();
             log(&problem, &method, route, &request_id);
-            let mut answer = problem.render(language, Some(&request_id));
+            let mut answer = match &page {
+                Some(page) => page.show(&problem, &request_id),
+                None => problem.render(language, Some(&request_id)),
+            };
             keep_headers(&response, &mut answer);
             answer
                 .headers_mut()

@@ -4,11 +4,12 @@
 use axum::{
     Json,
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value};
 
+use super::dashboard;
 use crate::{
     actions::{ActionError, Code, Refusal},
     storage::StorageError,
@@ -41,6 +42,15 @@ impl Language {
             .is_some_and(|start| start.eq_ignore_ascii_case(b"zh"));
         if chinese { Self::Chinese } else { Self::English }
     }
+
+    /// The language of a page: the one that was chosen, else the browser's.
+    pub(super) fn of_request(headers: &HeaderMap) -> Self {
+        match dashboard::chosen_language(headers) {
+            Some("zh-CN") => Self::Chinese,
+            Some("en") => Self::English,
+            _ => Self::of(headers.get(header::ACCEPT_LANGUAGE)),
+        }
+    }
 }
 
 impl Problem {
@@ -54,6 +64,20 @@ impl Problem {
 
     pub(super) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
+    }
+
+    /// Title and advice in a language.
+    pub(super) fn words(&self, language: Language) -> Words {
+        let (_, english, chinese) = words(self.refusal.code);
+        match language {
+            Language::English => english,
+            Language::Chinese => chinese,
+        }
+    }
+
+    /// What exactly is wrong, in English, and the members beside it.
+    pub(super) fn refusal(&self) -> &Refusal {
+        &self.refusal
     }
 
     /// The whole answer.
@@ -145,7 +169,7 @@ impl IntoResponse for Problem {
     }
 }
 
-type Words = (&'static str, &'static str);
+pub(super) type Words = (&'static str, &'static str);
 
 /// Status, then title and advice in English and in Chinese.
 #[expect(clippy::too_many_lines, reason = "a table: one row a code")]
@@ -157,7 +181,7 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
                 "Invalid request",
                 "Correct the request: a field is missing, malformed or out of bounds.",
             ),
-            ("请求无效", "请修正请求:有字段缺失、格式错误或超出范围。"),
+            ("请求无效", "请修正请求：有字段缺失、格式错误或超出范围。"),
         ),
         Code::Unauthenticated => (
             StatusCode::UNAUTHORIZED,
@@ -165,7 +189,7 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
                 "Not signed in",
                 "Sign in and send the token as \"Authorization: Bearer …\".",
             ),
-            ("未登录", "请登录,并以“Authorization: Bearer …”发送令牌。"),
+            ("未登录", "请登录，并以“Authorization: Bearer …”发送令牌。"),
         ),
         Code::Reauthenticate => (
             StatusCode::UNAUTHORIZED,
@@ -173,7 +197,7 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
                 "Session is over",
                 "Sign in again, or prove the device again, to get a new token.",
             ),
-            ("会话已过期", "请重新登录,或重新验证设备,以获取新令牌。"),
+            ("会话已过期", "请重新登录，或重新验证设备，以获取新令牌。"),
         ),
         Code::WrongCredentials => (
             StatusCode::UNAUTHORIZED,
@@ -188,7 +212,30 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
             ),
             (
                 "链接已失效",
-                "每个链接只能登录一次,且有效时间很短。请用密码登录,或索取新的链接。",
+                "每个链接只能登录一次，且有效时间很短。请用密码登录，或索取新的链接。",
+            ),
+        ),
+        Code::ForeignForm => (
+            StatusCode::FORBIDDEN,
+            (
+                "Form refused",
+                "Open the page again and send the form from there: this one is of another page or an earlier session.",
+            ),
+            (
+                "表单已被拒绝",
+                "请重新打开页面后再提交：此表单来自其他页面或已过期的会话。",
+            ),
+        ),
+        Code::PlainConnection => (
+            StatusCode::FORBIDDEN,
+            (
+                "Connection is not encrypted",
+                "Open the server by an https:// address, or on its own machine by http://127.0.0.1: a password must \
+                 not cross a network in the clear.",
+            ),
+            (
+                "连接未加密",
+                "请使用 https:// 地址访问服务器，或在服务器本机用 http://127.0.0.1 打开：密码不能以明文经过网络。",
             ),
         ),
         Code::TooManyAttempts => (
@@ -210,7 +257,7 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
                 "Device was revoked",
                 "Ask an administrator, then enrol this device again.",
             ),
-            ("设备已被撤销", "请联系管理员,然后重新注册此设备。"),
+            ("设备已被撤销", "请联系管理员，然后重新注册此设备。"),
         ),
         Code::ProofRefused => (
             StatusCode::UNAUTHORIZED,
@@ -218,7 +265,7 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
                 "Device proof refused",
                 "Ask for a new challenge and sign it with the key of this device.",
             ),
-            ("设备验证失败", "请获取新的质询,并用本设备的密钥签名。"),
+            ("设备验证失败", "请获取新的质询，并用本设备的密钥签名。"),
         ),
         Code::DeviceLimit => (
             StatusCode::CONFLICT,
@@ -226,7 +273,7 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
                 "Too many devices",
                 "Revoke a device that is no longer used, or ask an administrator to.",
             ),
-            ("设备过多", "请撤销不再使用的设备,或请管理员处理。"),
+            ("设备过多", "请撤销不再使用的设备，或请管理员处理。"),
         ),
         Code::NotPermitted => (
             StatusCode::FORBIDDEN,
@@ -234,12 +281,12 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
                 "Not permitted",
                 "Ask somebody whose role allows this, or an administrator for the right.",
             ),
-            ("没有权限", "请让有权限的人操作,或向管理员申请权限。"),
+            ("没有权限", "请让有权限的人操作，或向管理员申请权限。"),
         ),
         Code::NotFound => (
             StatusCode::NOT_FOUND,
             ("Not found", "Check the id; it does not exist or is not visible to you."),
-            ("未找到", "请检查编号;它不存在,或您无权查看。"),
+            ("未找到", "请检查编号；它不存在，或您无权查看。"),
         ),
         Code::UnknownRoute => (
             StatusCode::NOT_FOUND,
@@ -247,7 +294,7 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
                 "No such address",
                 "Check the path; /api/v1/openapi.json lists what there is.",
             ),
-            ("地址不存在", "请检查路径;/api/v1/openapi.json 列出了全部接口。"),
+            ("地址不存在", "请检查路径；/api/v1/openapi.json 列出了全部接口。"),
         ),
         Code::MethodNotAllowed => (
             StatusCode::METHOD_NOT_ALLOWED,
@@ -260,7 +307,7 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
                 "Already exists",
                 "Choose another name or id, or change the existing one.",
             ),
-            ("已存在", "请换一个名称或编号,或修改已有的记录。"),
+            ("已存在", "请换一个名称或编号，或修改已有的记录。"),
         ),
         Code::Conflict => (
             StatusCode::CONFLICT,
@@ -281,7 +328,7 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
                 "Evidence stays as recorded",
                 "Add a correction beside it, for instance as a comment.",
             ),
-            ("现场记录不可更改", "请另行添加更正,例如以评论形式。"),
+            ("现场记录不可更改", "请另行添加更正，例如以评论形式。"),
         ),
         Code::Malformed => (
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -299,7 +346,7 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
             ),
             (
                 "此设备是副本",
-                "请以新的设备标识重新登记;未发送的内容会以新身份重新发送。",
+                "请以新的设备标识重新登记；未发送的内容会以新身份重新发送。",
             ),
         ),
         Code::SyncInProgress => (
@@ -313,7 +360,7 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
                 "Already claimed",
                 "Choose another customer, or ask the owner or a manager.",
             ),
-            ("已被领取", "请选择其他客户,或联系负责人或主管。"),
+            ("已被领取", "请选择其他客户，或联系负责人或主管。"),
         ),
         Code::ClaimLimit => (
             StatusCode::CONFLICT,
@@ -321,12 +368,12 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
                 "Claim limit reached",
                 "Wait until the period is over, or ask a manager.",
             ),
-            ("已达领取上限", "请等到下一周期,或联系主管。"),
+            ("已达领取上限", "请等到下一周期，或联系主管。"),
         ),
         Code::HoldingCap => (
             StatusCode::CONFLICT,
             ("Holding limit reached", "Release a customer first, or ask a manager."),
-            ("已达持有上限", "请先释放一个客户,或联系主管。"),
+            ("已达持有上限", "请先释放一个客户，或联系主管。"),
         ),
         Code::CoolingDown => (
             StatusCode::CONFLICT,
@@ -334,7 +381,7 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
                 "Released too recently",
                 "Wait until the cooling-down time is over, or ask a manager.",
             ),
-            ("释放时间太近", "请等冷却期结束,或联系主管。"),
+            ("释放时间太近", "请等冷却期结束，或联系主管。"),
         ),
         Code::RateLimited => (
             StatusCode::TOO_MANY_REQUESTS,
@@ -347,7 +394,7 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
                 "Cursor of an older log",
                 "Begin again without a cursor; the server was restored from a backup.",
             ),
-            ("游标已失效", "请不带游标重新读取;服务器已从备份恢复。"),
+            ("游标已失效", "请不带游标重新读取；服务器已从备份恢复。"),
         ),
         Code::TooLarge => (
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -368,12 +415,12 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
         Code::UpgradeRequired => (
             StatusCode::UPGRADE_REQUIRED,
             ("Version not supported", "Update the app; nothing unsent is lost by it."),
-            ("版本不受支持", "请升级应用;未发送的内容不会丢失。"),
+            ("版本不受支持", "请升级应用；未发送的内容不会丢失。"),
         ),
         Code::TimedOut => (
             StatusCode::SERVICE_UNAVAILABLE,
             ("Took too long", "Try again later; repeating is safe."),
-            ("处理超时", "请稍后重试;重复发送是安全的。"),
+            ("处理超时", "请稍后重试；重复发送是安全的。"),
         ),
         Code::Overloaded => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -386,7 +433,7 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
                 "Server's disk is full",
                 "Tell an administrator; keep the data, it can be sent again later.",
             ),
-            ("服务器磁盘已满", "请通知管理员;数据请保留,稍后可重新发送。"),
+            ("服务器磁盘已满", "请通知管理员；数据请保留，稍后可重新发送。"),
         ),
         Code::Internal => (
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -394,7 +441,7 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
                 "Server error",
                 "Try again later; if it stays, tell an administrator the request id.",
             ),
-            ("服务器错误", "请稍后重试;若持续出现,请将请求编号告知管理员。"),
+            ("服务器错误", "请稍后重试；若持续出现，请将请求编号告知管理员。"),
         ),
     }
 }

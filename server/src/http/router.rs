@@ -2,7 +2,7 @@
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 
-use super::{Problem, api, health, layers, sync};
+use super::{Problem, api, dashboard, health, layers, sync};
 use crate::{actions::Code, app::App};
 
 /// Every route of the server, inside the layers that each request passes.
@@ -14,6 +14,7 @@ pub fn router(app: App) -> Router {
         .merge(api::routes())
         .merge(api::live::routes())
         .merge(api::devices::routes())
+        .merge(dashboard::routes())
         .fallback(|| async { Problem::from(Code::UnknownRoute) })
         .method_not_allowed_fallback(|| async { Problem::from(Code::MethodNotAllowed) })
         .layer(DefaultBodyLimit::max(json_bytes_max))

@@ -1,6 +1,7 @@
 //! What every request passes, in process.
 
 mod connections;
+mod pages;
 mod phones;
 mod sign_in;
 

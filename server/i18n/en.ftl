@@ -1,0 +1,320 @@
+# What pages say in English. The same keys stand in zh.ftl; a test compares, and that each is used.
+
+nav = Pages
+skip-to-content = Skip to the content
+close = Close
+back = Back
+cancel = Cancel
+save = Save
+add = Add
+yes = yes
+no = no
+try-again = Try again
+code = Code
+request-id = Request
+no-such-page = There is nothing at this address. It may be mistyped, or the page has moved.
+to-customers = To the customers
+who-may = May do this: { $what }.
+too-long = Too long: at most { $n } characters.
+date-wrong = This is not a date. Choose one from the calendar, or write it like 2026-03-31.
+
+ago-now = just now
+ago-minutes = { $n } min ago
+ago-hours = { $n } h ago
+ago-days = { $n } days ago
+
+live-on = Live
+live-off = Not live since { "{time}" }
+
+keys-title = Keyboard
+keys-search = Search
+keys-rows = Next and previous row
+keys-select = Select the row
+keys-open = Open the row
+keys-help = This help
+
+sign-in-title = Sign in
+sign-in = Sign in
+sign-out = Sign out
+sign-in-hint = No account, or the password is lost? Your administrator can add you, set a new password or give you a sign-in link.
+sign-in-wait = { $n ->
+    [one] Too many failed attempts. Try again in a minute.
+   *[other] Too many failed attempts. Try again in { $n } minutes.
+}
+sign-in-by-password = Sign in with your password
+login = Login
+password = Password
+password-again = The password once more
+link-hello = Hello { $what }
+link-once = This link signs you in once. Press the button and you are in.
+link-over-title = This link no longer works
+link-over = Each link signs in once and for a short time only. Sign in with your password, or ask whoever gave you the link for a new one.
+
+setup-title = Set up this server
+setup-what = This server is new. Make your organisation and its first administrator; afterwards this page is gone, and the administrator adds everybody else.
+setup-token = Setup word
+setup-token-hint = The terminal or log of the server shows it on start. It proves that you run this server and are no passer-by.
+setup-token-wrong = This is not the setup word. The server writes it to its terminal or log on start; open the address that stands there.
+setup-organisation = Organisation
+setup-organisation-name = Its name
+setup-zone = Time zone
+setup-zone-hint = In which its days begin and end. Choose one, or write a name such as Asia/Shanghai.
+setup-zone-wrong = There is no such time zone. Choose one from the list, or write a name such as Asia/Shanghai.
+setup-administrator = First administrator
+setup-login-hint = What you sign in with, without spaces: a short name or an e-mail address.
+setup-login-wrong = A login has no spaces. Choose a short name or an e-mail address.
+setup-check = Please check the form: each field needs one line of text of a sensible length.
+setup-password-short = Choose a password of at least { $n } characters.
+setup-passwords-differ = The two passwords differ. Type the same one twice.
+setup-do = Set up and sign in
+
+customers-title = Customers
+customer = Customer
+customers-count = { $n ->
+    [one] { $n } customer
+   *[other] { $n } customers
+}
+customers-count-more = More than { $n } customers
+as-of = as of { $what }
+views = Views
+pages = Pages of the list
+tab-all = All
+tab-mine = Mine
+tab-pool = In a pool
+search = Search
+search-hint = Search by name, contact, phone, notes …
+owner = Owner
+team = Team
+pool = Pool
+in-pool = Pool “{ $what }”
+person = Person
+any-owner = Any owner
+any-team = Any team
+any-pool = Any pool
+any-stage = Any stage
+any-tier = Any tier
+clear-filter = Clear filters
+last-contact = Last contact
+no-contact = No contact known
+no-match = No customer matches.
+no-customers = There are no customers here yet. They come from phones, or by an import on the server.
+no-customers-do = Connect a phone
+list-ended = The list has become shorter; there is nothing on this page any more.
+first-page = First page
+next-page = Next page
+select-page = Select all on this page
+select-one = Select { $what }
+select-none = Clear selection
+select-all-matching = { $n ->
+    [one] Assign the one that matches …
+   *[other] Assign all { $n } that match …
+}
+chosen = { "{n}" } selected
+conflicts = { $n ->
+    [one] { $n } conflict
+   *[other] { $n } conflicts
+}
+
+assign = Assign …
+assign-title = Assign customers
+assign-chosen = Assign selected …
+assign-heading = { $n ->
+    [one] Assign { $n } customer
+   *[other] Assign { $n } customers
+}
+assign-do = { $n ->
+    [one] Assign { $n } customer
+   *[other] Assign { $n } customers
+}
+assign-to = New owner or pool
+assign-choose = Choose a person or a pool
+assign-from = Now with
+assign-changed = Meanwhile other customers match. Look at them once more, then confirm.
+assign-too-many = More than { $n } customers match. Narrow the list down and assign in parts.
+assign-hint = Records keep their authors. What the former owner has written without a connection still arrives, marked as such.
+and-more = and { $n } more
+reason = Reason (the new owner reads it)
+no-team = Without a team
+handed = { $n ->
+    [0] No customer was assigned.
+    [one] { $n } customer was assigned.
+   *[other] { $n } customers were assigned.
+}
+handed-none = Nothing was assigned: { $what }.
+handed-stayed = { $n ->
+    [one] { $n } stayed where it was.
+   *[other] { $n } stayed where they were.
+}
+
+you-are = You:
+timeline = Timeline
+timeline-owner = Owners
+timeline-empty = Nothing has been recorded yet.
+activity-hidden = What is done about this customer is read by its owner, the owner's managers and the back office.
+visit-planned = Planned visit
+follow-up-new = New follow-up
+follow-up-hint = What was said, and what comes next
+follow-up-empty = Write what was said or done.
+follow-up-added = The follow-up was added.
+next-due = Next on
+on-phone = phone
+on-web = web
+arrived = written offline, arrived { $what }
+late-arrival = arrived after handover
+show-all = Show all
+edit-card = Edit the card
+edit-saved = Saved.
+edit-nothing = Nothing was changed.
+tags-hint = Separated by commas
+contacts = Contacts
+contacts-empty = No contacts yet.
+opportunities = Opportunities
+opportunities-empty = No opportunities yet.
+history = History
+history-of = History of { $what }
+history-title = History: { $what }
+history-empty = Nobody has written this field.
+shown-now = shown now
+empty-value = (empty)
+keep-this = Keep this
+conflicts-title = { $n ->
+    [one] { $n } field has two values
+   *[other] { $n } fields have two values
+}
+conflicts-hint = Two people wrote the same field without knowing of each other. Both values are kept until somebody chooses.
+conflict-settled = The conflict is settled.
+
+devices-title = Devices
+devices-active = { $n ->
+    [one] { $n } active device
+   *[other] { $n } active devices
+}
+devices-silent = { $n } not synced for a day
+devices-pending = { $n ->
+    [one] { $n } change pending
+   *[other] { $n } changes pending
+}
+devices-mine = My devices
+devices-mine-empty = You have connected no phone yet.
+devices-more = There are more devices; the API lists them all.
+device = Device
+last-sync = Last sync
+pending = Pending
+state = State
+never = never
+evictions = { $n ->
+    [one] { $n } customer still to be dropped
+   *[other] { $n } customers still to be dropped
+}
+clock-ahead = clock { $n } min ahead
+clock-behind = clock { $n } min behind
+security-flags = { $n ->
+    [one] tried once to write as somebody else
+   *[other] tried { $n } times to write as somebody else
+}
+revoke = Revoke
+revoke-sure = The device gets nothing any more and can hand nothing in: what it has not synced stays on it.
+revoke-do = Revoke this device
+device-was-revoked = The device was revoked.
+enrol-title = Connect a phone
+enrol-how = In the app, or with “fieldpool rep enroll”, give this server's address and your login and password. The phone makes a key of its own; the password does not stay on it.
+enrol-server = Server
+enrol-this-address = the address of this page
+
+role-rep = Sales rep
+role-manager = Manager
+role-back-office = Back office
+role-service = Service
+role-auditor = Auditor
+role-admin = Administrator
+person-active = works here
+person-offboarding = leaving
+person-disabled = has left
+relation-owner = owner
+relation-collaborator = collaborator
+relation-responsible = responsible
+relation-manager = manager
+relation-pool = member of the pool
+relation-pool-admin = pool administrator
+relation-team = in the owner's team
+relation-back-office = back office
+relation-service = service
+relation-auditor = auditor
+relation-admin = administrator
+kind-card = Card
+kind-dossier = Dossier
+kind-contact = Contact
+kind-opportunity = Opportunity
+kind-visit = Visit
+kind-follow-up = Follow-up
+kind-ticket = Ticket
+kind-internal = Internal
+event-create = Created
+event-claim = Claimed
+event-release = Returned to pool
+event-assign = Assigned
+event-responsible = Made responsible
+channel-visit = visit
+channel-phone = phone
+channel-wechat = WeChat
+channel-email = e-mail
+channel-meeting = meeting
+channel-other = other
+severity-low = low
+severity-normal = normal
+severity-high = high
+device-active = active
+device-revoked = revoked
+device-wiped = wiped
+
+field-accuracy-m = Accuracy (m)
+field-actions = Actions
+field-address = Address
+field-amount-minor = Amount
+field-birthday = Birthday
+field-channel = Channel
+field-close-date = Closes
+field-comments = Comments
+field-credit = Credit
+field-crs = Coordinates
+field-currency = Currency
+field-custom = Custom fields
+field-do-not-contact = Do not contact
+field-done = Done
+field-due = Due
+field-email = E-mail
+field-ended-accuracy-m = Accuracy at the end (m)
+field-ended-at = Ended
+field-ended-lat = Latitude at the end
+field-ended-lon = Longitude at the end
+field-floor-price-minor = Floor price
+field-industry = Industry
+field-lat = Latitude
+field-lon = Longitude
+field-loss-reason = Why it was lost
+field-mock = Mock location
+field-name = Name
+field-needs = Needs
+field-next-date = Next
+field-note = Note
+field-notes = Notes
+field-outcome = Outcome
+field-phones = Phones
+field-photos = Photos
+field-plan = Plan
+field-planned-at = Planned for
+field-preferences = Preferences
+field-preferred-channel = Preferred channel
+field-product = Product
+field-region = Region
+field-role = Role
+field-satisfaction = Satisfaction
+field-severity = Severity
+field-source = Source
+field-stage = Stage
+field-started-at = Started
+field-tags = Tags
+field-text = Text
+field-tier = Tier
+field-title = Title
+field-wechat = WeChat
