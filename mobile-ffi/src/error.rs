@@ -10,6 +10,9 @@ pub enum PhoneError {
     /// The server cannot be reached; what was recorded stays and is sent later.
     #[error("the server cannot be reached ({0}); what you have recorded is kept and is sent with the next sync")]
     Offline(String),
+    /// Somebody has turned the network off on this phone.
+    #[error("flight mode is on: nothing leaves this phone; what you record is kept, turn flight mode off to sync")]
+    FlightMode,
     /// The server is busy and has said so more than once.
     #[error("the server is busy; what you have recorded is kept, sync again in a while")]
     Busy,
@@ -59,6 +62,7 @@ impl PhoneError {
     pub fn code(&self) -> &str {
         match self {
             Self::Offline(_) => "offline",
+            Self::FlightMode => "flight_mode",
             Self::Busy => "busy",
             Self::SignInRequired(_) => "sign_in_required",
             Self::Locked { code } | Self::Refused { code, .. } => code,

@@ -1,6 +1,7 @@
 //! The phone: everything a person does on it, and its syncs.
 
 mod edits;
+mod live;
 mod online;
 mod shapes;
 mod sync;
@@ -15,6 +16,7 @@ use crate::{
 };
 
 pub use edits::{Photo, Place, set};
+pub use live::Heard;
 pub use sync::{SyncFailure, SyncReport};
 
 /// Keys of what is kept beside the engine's state.
@@ -27,6 +29,8 @@ mod meta {
     pub(super) const TOKEN: &str = "token";
     /// Who has signed in, as `{"id","login","name"}`.
     pub(super) const ME: &str = "me";
+    /// There while flight mode is on.
+    pub(super) const FLIGHT_MODE: &str = "flight_mode";
     /// The server's directory, written by the engine.
     pub(super) const DIRECTORY: &str = "directory";
 }
@@ -85,6 +89,45 @@ impl<T: Transport> Phone<T> {
     /// The store's.
     pub fn state(&mut self) -> Result<Option<DeviceState>, PhoneError> {
         self.store.read(|tx| Ok(tx.state()?))
+    }
+
+    /// Whether somebody has turned the network off on this phone.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn flight_mode(&mut self) -> Result<bool, PhoneError> {
+        self.store.read(|tx| Ok(tx.meta(meta::FLIGHT_MODE)?.is_some()))
+    }
+
+    /// Turns the network off on this phone, or on again. It stays as it was set until it is set again; a sync that is
+    /// running stops before its next round trip.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn set_flight_mode(&mut self, on: bool) -> Result<(), PhoneError> {
+        self.store.write(|tx| {
+            Ok(if on {
+                tx.put_meta(meta::FLIGHT_MODE, &[1])?
+            } else {
+                tx.delete_meta(meta::FLIGHT_MODE)?
+            })
+        })
+    }
+
+    /// What the organisation calls things, as the server sent it last: stages, pipeline, tiers, pools, people, its time
+    /// zone. Null before the first sync.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn organisation(&mut self) -> Result<Value, PhoneError> {
+        Ok(self.directory()?.json().clone())
+    }
+
+    fn check_flight_mode(&mut self) -> Result<(), PhoneError> {
+        if self.flight_mode()? {
+            return Err(PhoneError::FlightMode);
+        }
+        Ok(())
     }
 
     /// Runs a step of the engine as one transaction.

@@ -17,7 +17,7 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-pub use lists::{CustomerEntry, IntentEntry, StoreCounts};
+pub use lists::{CustomerEntry, CustomerMarks, IntentEntry, StoreCounts};
 pub use transaction::StoreTx;
 
 /// Milliseconds to wait for another process that writes to the same store.

@@ -313,3 +313,83 @@ fn t105_a_phone_killed_at_any_step_has_done_it_whole_or_not_at_all() {
         }
     }
 }
+
+#[test]
+fn in_flight_mode_nothing_is_sent_until_it_is_turned_off_also_by_a_process_that_opens_the_store_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut phone, wire) = phone_in(folder.path(), 1);
+    let customer = phone_with_customer(&mut phone, &wire, 27);
+    phone.set_flight_mode(true).unwrap();
+    phone
+        .add(customer, Kind::Visit, &words(Kind::Visit, &["note=in the air"]))
+        .unwrap();
+    let sent = wire.requests().len();
+    assert_eq!(phone.sync().unwrap_err().error.code(), "flight_mode");
+    assert_eq!(phone.search_online("x").unwrap_err().code(), "flight_mode");
+    drop(phone);
+    let (mut phone, later) = phone_in(folder.path(), 2);
+    assert!(phone.flight_mode().unwrap());
+    assert_eq!(phone.status().unwrap()["flight_mode"], true);
+    assert_eq!(phone.sync().unwrap_err().error.code(), "flight_mode");
+    assert_eq!((wire.requests().len(), later.requests().len()), (sent, 0));
+    phone.set_flight_mode(false).unwrap();
+    assert_eq!(phone.sync().unwrap().verdicts.accepted, 1);
+}
+
+#[test]
+fn flight_mode_stops_a_sync_that_runs_before_its_next_round_trip() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut phone, wire) = phone_in(folder.path(), 1);
+    wire.then(|_| {
+        let mut answer = page();
+        answer.more = true;
+        Ok(Some(answer))
+    });
+    let (mut other, _) = phone_in(folder.path(), 2);
+    let failure = phone
+        .sync_with(&mut |_| other.set_flight_mode(true).unwrap())
+        .unwrap_err();
+    assert_eq!(failure.error.code(), "flight_mode");
+    assert_eq!(failure.report.round_trips, 1);
+}
+
+#[test]
+fn a_list_shows_what_waits_what_was_refused_what_has_two_values_and_when_somebody_was_there() {
+    let (mut phone, wire) = phone();
+    let customer = phone_with_customer(&mut phone, &wire, 28);
+    let marks = |phone: &mut mobile_ffi::Phone<Double>| {
+        let item = phone.customers(None).unwrap().remove(0);
+        serde_json::json!([
+            item["pending"],
+            item["refused"],
+            item["conflicts"],
+            item["last_contact"]
+        ])
+    };
+    assert_eq!(marks(&mut phone), serde_json::json!([0, 0, 0, null]));
+    phone
+        .add(
+            customer,
+            Kind::Visit,
+            &words(Kind::Visit, &["planned_at=1800000900000"]),
+        )
+        .unwrap();
+    assert_eq!(marks(&mut phone)[3], serde_json::Value::Null, "a plan is no contact");
+    phone
+        .add(
+            customer,
+            Kind::Visit,
+            &words(Kind::Visit, &["started_at=1790000000000", "note=x"]),
+        )
+        .unwrap();
+    assert_eq!(marks(&mut phone), serde_json::json!([2, 0, 0, 1_790_000_000_000_i64]));
+    let entry = phone.outbox().unwrap().pop().unwrap();
+    assert_eq!(
+        entry["fields"],
+        serde_json::json!({"started_at": 1_790_000_000_000_i64, "note": "x"})
+    );
+    wire.then(|message| Ok(Some(page().accepting(message).verdict(1, verdicts::rejected("schema")))));
+    phone.sync().unwrap();
+    let refused = marks(&mut phone);
+    assert_eq!((&refused[0], &refused[1]), (&0.into(), &1.into()));
+}

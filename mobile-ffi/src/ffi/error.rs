@@ -139,7 +139,7 @@ impl From<crate::PhoneError> for PhoneError {
         use crate::PhoneError as Inner;
         let (code, reason) = (error.code().to_owned(), error.to_string());
         match error {
-            Inner::Offline(_) => Self::Offline { code, reason },
+            Inner::Offline(_) | Inner::FlightMode => Self::Offline { code, reason },
             Inner::Busy => Self::Busy { code, reason },
             Inner::SignInRequired(_) => Self::SignInRequired { code, reason },
             Inner::Locked { .. } => Self::Locked { code, reason },

@@ -273,6 +273,7 @@ impl<T: Transport> Phone<T> {
     /// # Errors
     /// Offline, or the server's refusal.
     pub fn search_online(&mut self, query: &str) -> Result<Vec<Value>, PhoneError> {
+        self.check_flight_mode()?;
         let token = self.token()?;
         let path = format!("/v1/customers?q={}", percent_encoded(query));
         let answer = match self.ask(&path, None, Some(&token)) {

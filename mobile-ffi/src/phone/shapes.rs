@@ -9,7 +9,7 @@ use sync_core::{
     visibility::Relation,
 };
 
-use super::{Phone, read_directory};
+use super::{Phone, meta, read_directory};
 use crate::{PhoneError, Transport, directory::Directory, store::StoreTx};
 
 /// Characters of an edit's summary.
@@ -33,10 +33,17 @@ impl<T: Transport> Phone<T> {
         self.store.read(|tx| {
             let directory = read_directory(tx)?;
             let entries = tx.customers(query)?;
+            let marks = tx.customer_marks()?;
             let replica = Replica::open(tx)?;
             let items = entries.into_iter().map(|entry| {
                 let access = replica.as_shown(entry.access);
-                Value::Object(customer_item(&access, &entry.card, &directory))
+                let mut item = customer_item(&access, &entry.card, &directory);
+                let marks = marks.get(&access.customer).copied().unwrap_or_default();
+                item.insert("last_contact".to_owned(), json!(marks.last_contact));
+                item.insert("pending".to_owned(), marks.pending.into());
+                item.insert("refused".to_owned(), marks.refused.into());
+                item.insert("conflicts".to_owned(), marks.conflicts.into());
+                Value::Object(item)
             });
             Ok(items.collect())
         })
@@ -149,6 +156,7 @@ impl<T: Transport> Phone<T> {
                 "state": state.name(now),
                 "upgrade_required": state.upgrade_required,
                 "encrypted": encrypted,
+                "flight_mode": tx.meta(meta::FLIGHT_MODE)?.is_some(),
             }))
         })
     }
@@ -309,6 +317,7 @@ fn outbox_item(entry: &OutboxEntry) -> Value {
         "document": entry.document,
         "customer": entry.customer,
         "what": summary(&entry.edits),
+        "fields": written(&entry.edits),
         "state": "pending",
         "reason": entry.reason,
         "at": entry.at,
@@ -339,6 +348,7 @@ fn tray_item(entry: &TrayEntry, directory: &Directory) -> Value {
         "document": entry.document,
         "customer": entry.customer,
         "what": what,
+        "fields": written(&entry.edits),
         "state": "refused",
         "reason": entry.reason,
         "verdict": entry.verdict,
@@ -346,6 +356,17 @@ fn tray_item(entry: &TrayEntry, directory: &Directory) -> Value {
         "since": entry.since,
         "at": entry.at,
     })
+}
+
+/// What was written, by field; null is emptied.
+fn written(edits: &[Edit]) -> Map<String, Value> {
+    let field = |edit: &Edit| match edit {
+        Edit::Set { key, value } => (key.clone(), value.to_json()),
+        Edit::Remove { key } => (key.clone(), Value::Null),
+        Edit::SetEntry { map, entry, value } => (format!("{map}.{entry}"), value.to_json()),
+        Edit::RemoveEntry { map, entry } => (format!("{map}.{entry}"), Value::Null),
+    };
+    edits.iter().map(field).collect()
 }
 
 /// What was written, in the words of the command line.

@@ -147,6 +147,7 @@ impl<T: Transport> Phone<T> {
         let _lease = self.store.lease()?.ok_or(PhoneError::SyncInProgress)?;
         self.engine(|replica| Ok(replica.begin_sync()?))?;
         for _ in 0..ROUNDS_MAX {
+            self.check_flight_mode()?;
             let go_on = self.round(report)?;
             report.count(self.transport.traffic().since(before));
             told(report);
@@ -262,7 +263,7 @@ struct Answer {
     page: Option<SyncResponse>,
 }
 
-fn refusal(response: &Response) -> PhoneError {
+pub(super) fn refusal(response: &Response) -> PhoneError {
     let problem = read_problem(response);
     match problem.code.as_str() {
         "upgrade_required" => PhoneError::UpdateRequired,

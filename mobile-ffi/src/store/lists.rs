@@ -1,7 +1,10 @@
 //! What screens list: customers, outbox, tray, counts, photos.
 
+use std::collections::BTreeMap;
+
 use rusqlite::params;
 use sync_core::{
+    document::Kind,
     ids::{CustomerId, DocumentId},
     projection::Query,
     replica::{AccessRow, IntentRow, OutboxEntry, TrayEntry},
@@ -25,6 +28,19 @@ pub struct CustomerEntry {
 
 /// An intent that is not decided yet.
 pub type IntentEntry = IntentRow;
+
+/// What a list shows beside a customer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CustomerMarks {
+    /// Changes and intents without a final verdict.
+    pub pending: u32,
+    /// Entries of the tray.
+    pub refused: u32,
+    /// Documents with fields that have two values.
+    pub conflicts: u32,
+    /// When somebody last visited, or recorded a follow-up.
+    pub last_contact: Option<Timestamp>,
+}
 
 /// How much there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,6 +95,35 @@ impl StoreTx<'_> {
         };
         customers.sort_by_cached_key(name);
         Ok(customers)
+    }
+
+    /// What a list shows beside the customers that have something to show.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn customer_marks(&mut self) -> Result<BTreeMap<CustomerId, CustomerMarks>, StoreError> {
+        // A visit that is only planned is no contact yet.
+        let rows = self.all(
+            "SELECT customer, sum(pending) AS pending, sum(refused) AS refused, sum(conflicts) AS conflicts, \
+             max(contact) AS contact FROM ( \
+             SELECT customer, 1 AS pending, 0 AS refused, 0 AS conflicts, NULL AS contact FROM outbox \
+             UNION ALL SELECT customer, 1, 0, 0, NULL FROM intent WHERE outcome = 'pending' \
+             UNION ALL SELECT customer, 0, 1, 0, NULL FROM tray \
+             UNION ALL SELECT customer, 0, 0, conflicts IS NOT NULL, CASE kind WHEN ?1 THEN \
+             json_extract(fields, '$.started_at') WHEN ?2 THEN created_at END FROM document WHERE NOT gone \
+             ) GROUP BY customer",
+            params![Kind::Visit.number(), Kind::FollowUp.number()],
+            |row| {
+                let marks = CustomerMarks {
+                    pending: row.get("pending")?,
+                    refused: row.get("refused")?,
+                    conflicts: row.get("conflicts")?,
+                    last_contact: c::time_or_none(row, "contact")?,
+                };
+                Ok((c::id(row, "customer")?, marks))
+            },
+        )?;
+        Ok(rows.into_iter().collect())
     }
 
     /// The whole outbox, in order.

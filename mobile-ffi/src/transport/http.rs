@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    io::Read,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -29,6 +30,10 @@ use super::{Request, Response, Traffic, Transport, TransportError};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// For one answer as a whole: a page of 1 MB over a very slow network.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+/// For a stream as a whole: it ends with the access token, and one whose end was lost is not waited for much longer.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(11 * 60);
+/// Bytes of an answer that refuses a stream.
+const PROBLEM_BYTES_MAX: u64 = 64 * 1024;
 /// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
@@ -96,6 +101,29 @@ impl HttpTransport {
             counters,
             round_trips: 0,
         }
+    }
+
+    /// Opens a stream that the server keeps open: its bytes as they come, or the answer that refuses it.
+    pub(crate) fn open(&mut self, request: &Request) -> Result<Result<impl Read + use<>, Response>, TransportError> {
+        self.round_trips += 1;
+        let failed = |error: ureq::Error| TransportError(error.to_string());
+        let url = format!("{}{}", self.server, request.path);
+        let mut get = self.agent.get(&url);
+        if let Some(token) = &request.token {
+            get = get.header("authorization", format!("Bearer {token}"));
+        }
+        let get = get.config().timeout_global(Some(STREAM_TIMEOUT)).build();
+        let mut answer = get.call().map_err(failed)?;
+        if answer.status() == 200 {
+            return Ok(Ok(answer.into_body().into_reader()));
+        }
+        let status = answer.status().as_u16();
+        let body = answer.body_mut().with_config().limit(PROBLEM_BYTES_MAX);
+        Ok(Err(Response {
+            status,
+            retry_after_s: None,
+            body: body.read_to_vec().map_err(failed)?,
+        }))
     }
 
     fn call(&self, request: &Request) -> Result<Response, ureq::Error> {

@@ -10,7 +10,7 @@ use sync_core::{
 
 use super::double::*;
 
-fn rejected(code: &str) -> Verdict {
+pub(crate) fn rejected(code: &str) -> Verdict {
     Verdict::Rejected { code: code.to_owned() }
 }
 
