@@ -106,11 +106,12 @@ impl<T: Transport> Phone<T> {
     /// The store's.
     pub fn set_flight_mode(&mut self, on: bool) -> Result<(), PhoneError> {
         self.store.write(|tx| {
-            Ok(if on {
-                tx.put_meta(meta::FLIGHT_MODE, &[1])?
+            let set = if on {
+                tx.put_meta(meta::FLIGHT_MODE, &[1])
             } else {
-                tx.delete_meta(meta::FLIGHT_MODE)?
-            })
+                tx.delete_meta(meta::FLIGHT_MODE)
+            };
+            Ok(set?)
         })
     }
 

@@ -2,12 +2,13 @@
 //! phones. It parses words and prints what the phone gives back; it decides nothing.
 
 mod arguments;
+mod language;
 mod print;
+mod screen;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use clap::CommandFactory;
 use mobile_ffi::{
     HttpTransport, Phone, PhoneError, Seam, Store,
     phone::{server_of, set},
@@ -21,7 +22,8 @@ use sync_core::{
 };
 
 use self::{
-    arguments::{Command, Contact, Customer, FollowUp, Opportunity, Position, Ticket, Visit, VisitAdd},
+    arguments::{Command, Contact, Customer, Flight, FollowUp, Opportunity, Position, Ticket, Visit, VisitAdd},
+    language::Language,
     print::Printer,
 };
 use super::{Usage, admin::password, print_json};
@@ -42,6 +44,9 @@ pub(super) struct Rep {
     /// The demonstration's folder, if not the one started last
     #[arg(long, value_name = "DIR", global = true, requires = "demo_person")]
     demo: Option<PathBuf>,
+    /// The language people are spoken to in; LANG says it otherwise
+    #[arg(long, value_name = "LANGUAGE", global = true)]
+    language: Option<Language>,
     /// Print one JSON value on stdout and nothing else
     #[arg(long, global = true)]
     json: bool,
@@ -57,7 +62,8 @@ impl Rep {
         if let Some(file) = &self.ca_file {
             trust(file)?;
         }
-        let printer = Printer::new(self.json);
+        let language = self.language.unwrap_or_else(Language::of_environment);
+        let printer = Printer::new(self.json, language);
         let folder = match &self.demo_person {
             Some(name) => borrow(name, self.demo.as_deref())?,
             None => self.store.ok_or_else(|| {
@@ -65,13 +71,7 @@ impl Rep {
             })?,
         };
         match self.command {
-            // The full-screen client is not part of this version.
-            None => {
-                let mut command = super::Arguments::command();
-                let rep = command.find_subcommand_mut("rep");
-                rep.map_or(Ok(()), clap::Command::print_long_help)?;
-                Ok(())
-            }
+            None => screen::run(&folder, language),
             Some(Command::Enroll { server, login, name }) => enroll(&folder, &server, &login, &name, &printer),
             Some(command) => {
                 let mut phone = open(&folder)?;
@@ -177,6 +177,10 @@ fn run(phone: &mut TerminalPhone, command: Command, printer: &Printer) -> anyhow
             print_json(&json!({"id": id}))
         }
         Command::Status => printer.status(&phone.status().map_err(told)?),
+        Command::Flight { mode } => {
+            phone.set_flight_mode(mode == Flight::On).map_err(told)?;
+            print_json(&json!({"flight_mode": mode == Flight::On}))
+        }
     }
 }
 

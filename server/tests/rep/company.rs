@@ -71,10 +71,15 @@ impl Company {
         assert!(backup.output().unwrap().status.success());
     }
 
-    /// The server dies and comes back, at the same address, from the backup.
-    pub(crate) fn restore(&mut self) {
+    /// The server dies.
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// The server dies, if it has not yet, and comes back, at the same address, from the backup.
+    pub(crate) fn restore(&mut self) {
+        self.kill();
         let data = self.folder.path().join("restored");
         let mut restore = Command::new(BINARY);
         restore.args(["restore", "--data"]).arg(&data);
@@ -82,6 +87,25 @@ impl Company {
         assert!(restore.output().unwrap().status.success());
         let address = self.url.strip_prefix("http://").unwrap().to_owned();
         (self.child, _) = serve(&data, &address, &self.folder.path().join("log2"));
+    }
+
+    /// The back office revokes every device of a person.
+    pub(crate) fn revoke_devices_of(&self, login: &str) {
+        let signed_in = ureq::post(format!("{}/api/v1/tokens", self.url))
+            .content_type("application/json")
+            .send(format!(r#"{{"login":"bo","password":"{PASSWORD}"}}"#));
+        let json = |mut answer: ureq::http::Response<ureq::Body>| -> Value {
+            serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+        };
+        let bearer = format!("Bearer {}", json(signed_in.unwrap())["token"].as_str().unwrap());
+        let devices = ureq::get(format!("{}/api/v1/devices", self.url)).header("authorization", &bearer);
+        for device in json(devices.call().unwrap())["items"].as_array().unwrap() {
+            if device["user"]["login"] == login {
+                let url = format!("{}/api/v1/devices/{}", self.url, device["id"].as_str().unwrap());
+                let revoked = ureq::delete(url).header("authorization", &bearer).call();
+                assert_eq!(revoked.unwrap().status(), 204);
+            }
+        }
     }
 
     pub(crate) fn store(&self, name: &str) -> PathBuf {

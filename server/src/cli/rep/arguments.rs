@@ -19,7 +19,9 @@ Example:
   fieldpool rep --store ./phone visit add CUSTOMER --note 'met the buyer'
   fieldpool rep --as liwei customers     beside a running `fieldpool demo`, with nothing else to do
 
-The full-screen client comes with a later version; without a command this help is printed.";
+Without a command, on a terminal, it is the full-screen phone:
+  fieldpool rep --store ./phone
+  fieldpool rep --as liwei               beside a running `fieldpool demo`";
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -118,6 +120,20 @@ pub(super) enum Command {
     },
     /// How this phone stands
     Status,
+    /// Turn the network off on this phone, or on again; it stays so
+    Flight {
+        /// on or off
+        mode: Flight,
+    },
+}
+
+/// Whether anything leaves the phone.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Flight {
+    /// Nothing leaves this phone
+    On,
+    /// The network may be used
+    Off,
 }
 
 /// `DOCUMENT field=value…`

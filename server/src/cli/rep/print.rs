@@ -5,23 +5,18 @@ use std::io::Write;
 use serde_json::Value;
 use sync_core::time::Timestamp;
 
+use super::language::Language;
 use crate::cli::print_json;
 
 /// Prints for a script or for a person.
 pub(super) struct Printer {
     json: bool,
-    chinese: bool,
+    language: Language,
 }
 
 impl Printer {
-    pub(super) fn new(json: bool) -> Self {
-        let language = ["FIELDPOOL_LANG", "LC_ALL", "LANG"]
-            .into_iter()
-            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-        Self {
-            json,
-            chinese: language.is_some_and(|language| language.starts_with("zh")),
-        }
+    pub(super) fn new(json: bool, language: Language) -> Self {
+        Self { json, language }
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -29,7 +24,7 @@ impl Printer {
     }
 
     fn word(&self, english: &'static str, chinese: &'static str) -> &'static str {
-        if self.chinese { chinese } else { english }
+        self.language.pick(english, chinese)
     }
 
     /// The value for a script, or these lines for a person.
@@ -207,6 +202,15 @@ impl Printer {
                     text(&status["user"], "name")
                 ),
                 format!("{}: {}", self.word("state", "状态"), text(status, "state")),
+                format!(
+                    "{}: {}",
+                    self.word("flight mode", "飞行模式"),
+                    if status["flight_mode"] == true {
+                        self.word("on", "开启")
+                    } else {
+                        self.word("off", "关闭")
+                    }
+                ),
                 format!("{}: {}", self.word("pending", "待同步"), status["pending"]),
                 format!("{}: {}", self.word("refused", "被退回"), status["refused"]),
                 format!("{}: {}", self.word("customers", "客户数"), status["customers"]),
