@@ -224,7 +224,8 @@ fn synced(model: &mut Model, result: &SyncResult) -> Vec<Effect> {
     tell_result(model, result);
     let is_asked = std::mem::take(&mut model.sync.is_asked);
     let words = model.words();
-    if result.sent > 0 || result.received > 0 {
+    // What only came in is seen where it stands; telling of it would hide what was told before.
+    if result.sent > 0 || (is_asked && result.received > 0) {
         let mut text = fill(words.sync_done, &[&result.sent, &result.received]);
         if result.refused > 0 {
             text = format!("{text} {}", fill(words.sync_refused, &[&result.refused]));

@@ -27,11 +27,12 @@ words! {
     opportunities: "Opportunities", "商机";
     fields: "Portrait", "画像";
     conflicts: "Conflicts", "冲突";
-    outbox: "Outbox", "待同步";
+    outbox: "Outbox", "发件箱";
     notices: "Notices", "通知";
     help: "Keys", "按键";
     owner: "Owner", "负责人";
     nobody: "nobody", "无";
+    last_contact: "Last contact", "最近联系";
     search: "Search", "搜索";
     search_hint: "part of a name, a note, a contact…", "名称、记录、联系人的任意片段…";
 
@@ -176,7 +177,7 @@ words! {
     key_tabs: "1 2 3 mine/pool/all", "1 2 3 我的/公海/全部";
     key_sync: "s sync", "s 同步";
     key_flight: "m flight mode", "m 飞行模式";
-    key_outbox: "o outbox", "o 待同步";
+    key_outbox: "o outbox", "o 发件箱";
     key_notices: "n notices", "n 通知";
     key_dismiss: "d take out", "d 移除";
     key_sign_in: "i sign in", "i 登录";

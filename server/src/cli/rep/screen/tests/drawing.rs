@@ -55,7 +55,7 @@ fn a_customer_shows_what_happened_with_purpose_state_and_what_is_overdue() {
     let text = drawn(&opened_customer(Language::Zh), 80, 24);
     contains(
         &text,
-        &["长城贸易有限公司 · 负责人 · 意向", "动态 2", "联系人 0", "冲突 1"],
+        &["长城贸易有限公司 · 意向 · 负责人 李伟", "动态 2", "联系人 0", "冲突 1"],
     );
     contains(
         &text,

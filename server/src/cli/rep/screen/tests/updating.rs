@@ -260,6 +260,24 @@ fn one_sync_runs_at_a_time_and_what_came_up_meanwhile_is_synced_after_it() {
 }
 
 #[test]
+fn what_only_came_in_with_a_poke_does_not_hide_what_was_told_before() {
+    let mut model = opened(Language::En);
+    press(&mut model, KeyCode::Char('s'));
+    let sent = SyncResult {
+        sent: 3,
+        ..SyncResult::default()
+    };
+    update(&mut model, Message::Synced(sent));
+    update(&mut model, Message::Heard(mobile_ffi::phone::Heard::Poke));
+    let received = SyncResult {
+        received: 1,
+        ..SyncResult::default()
+    };
+    update(&mut model, Message::Synced(received));
+    assert_eq!(model.notices.last().unwrap().text, "Synced: 3 sent, 0 received.");
+}
+
+#[test]
 fn a_server_that_is_gone_is_told_of_once_and_tried_again_by_itself() {
     let mut model = opened(Language::Zh);
     press(&mut model, KeyCode::Char('s'));

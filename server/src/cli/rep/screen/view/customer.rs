@@ -80,10 +80,11 @@ fn items(model: &Model, customer: &Customer, width: usize) -> (Vec<Vec<Line<'sta
 
 fn heading(model: &Model, customer: &Customer, width: usize) -> Vec<Line<'static>> {
     let (words, row) = (model.words(), &customer.row);
-    let mut parts = vec![
-        Span::styled(row.name.clone(), STRONG),
-        Span::styled(labels::name(&row.relation, model.language), ACCENT),
-    ];
+    let mut parts = vec![Span::styled(row.name.clone(), STRONG)];
+    // The owner is named below.
+    if row.relation != "owner" && row.relation != "pool" {
+        parts.push(Span::styled(labels::name(&row.relation, model.language), ACCENT));
+    }
     let stage = Json::from(row.stage.clone());
     let stage = model.organisation.shown(Kind::Card, "stage", &stage, model.language);
     if !stage.is_empty() {
@@ -171,12 +172,16 @@ fn document(model: &Model, shown: &Document, is_marked: bool, width: usize) -> V
     head.spans.extend(states(model, shown));
     let mut lines = vec![head];
     let rest = said(model, shown);
-    let wrapped = text::wrap(&rest, width.saturating_sub(4));
-    for line in wrapped.into_iter().filter(|line| !line.is_empty()).take(TEXT_LINES_MAX) {
-        lines.push(Line::styled(
-            format!("    {line}"),
-            if is_marked { Style::new() } else { DIM },
-        ));
+    let columns = width.saturating_sub(4);
+    let style = if is_marked { Style::new() } else { DIM };
+    let mut wrapped = text::wrap(&rest, columns);
+    if wrapped.len() > TEXT_LINES_MAX {
+        // The rest stands on one line that is cut, so that one sees that there is more.
+        let rest = text::unwrap(&wrapped.split_off(TEXT_LINES_MAX - 1));
+        wrapped.push(text::cut(&rest, columns));
+    }
+    for line in wrapped.into_iter().filter(|line| !line.is_empty()) {
+        lines.push(Line::styled(format!("    {line}"), style));
     }
     lines
 }

@@ -18,10 +18,11 @@ use super::{
 };
 
 /// Columns of a line, apart from the name's.
-const STAGE: usize = 10;
+const STAGE: usize = 15;
+const STAGE_NARROW: usize = 10;
 const OWNER: usize = 10;
-const REGION: usize = 8;
-const CONTACT: usize = 11;
+const REGION: usize = 10;
+const CONTACT: usize = 12;
 const MARKS: usize = 9;
 /// From these widths on the columns are shown.
 const OWNER_FROM: u16 = 72;
@@ -82,6 +83,7 @@ fn draw_search(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let words = model.words();
     let query = &model.list.query;
     if !model.list.is_typing && query.is_empty() {
+        frame.render_widget(Paragraph::new(headings(model, area.width)), area);
         return;
     }
     let label = format!(" {}: ", words.search);
@@ -102,25 +104,44 @@ fn draw_search(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     }
 }
 
+/// The columns that have room beside the name, with their widths.
+fn columns<'a>(stage: &'a str, owner: &'a str, region: &'a str, contact: &'a str, width: u16) -> Vec<(&'a str, usize)> {
+    let stage_columns = if width < OWNER_FROM { STAGE_NARROW } else { STAGE };
+    let all = [
+        (0, stage, stage_columns),
+        (OWNER_FROM, owner, OWNER),
+        (REGION_FROM, region, REGION),
+        (NARROW, contact, CONTACT),
+    ];
+    let shown = all.into_iter().filter(|(from, ..)| width >= *from);
+    shown.map(|(_, value, columns)| (value, columns)).collect()
+}
+
+fn name_width(columns: &[(&str, usize)], width: u16) -> usize {
+    let taken: usize = columns.iter().map(|(_, columns)| columns + 1).sum::<usize>() + MARKS + 3;
+    usize::from(width).saturating_sub(taken)
+}
+
+fn headings(model: &Model, width: u16) -> Line<'static> {
+    let words = model.words();
+    let columns = columns(words.stage, words.owner, words.region, words.last_contact, width);
+    let mut line = format!("  {}", text::fit(words.name, name_width(&columns, width)));
+    for (value, columns) in columns {
+        line = format!("{line} {}", text::fit(value, columns));
+    }
+    Line::styled(line, DIM)
+}
+
 fn line(model: &Model, row: &Row, is_marked: bool, width: u16) -> Line<'static> {
-    let mut columns = vec![(stage(model, row), STAGE, DIM)];
-    if width >= OWNER_FROM {
-        let owner = row.pool.clone().unwrap_or_else(|| row.owner.clone());
-        columns.push((owner, OWNER, DIM));
-    }
-    if width >= REGION_FROM {
-        columns.push((row.region.clone(), REGION, DIM));
-    }
-    if width >= NARROW {
-        columns.push((last_contact(model, row), CONTACT, DIM));
-    }
-    let taken: usize = columns.iter().map(|(_, columns, _)| columns + 1).sum::<usize>() + MARKS + 2;
-    let mut line = Line::from(super::marker(is_marked));
-    let name = text::fit(&row.name, usize::from(width).saturating_sub(taken + 1));
-    line.push_span(Span::styled(name, if is_marked { STRONG } else { Style::new() }));
-    for (value, columns, style) in columns {
-        let style = if is_marked { Style::new() } else { style };
-        line.push_span(Span::styled(format!(" {}", text::fit(&value, columns)), style));
+    let (stage, contact) = (stage(model, row), last_contact(model, row));
+    let owner = row.pool.as_ref().unwrap_or(&row.owner);
+    let columns = columns(&stage, owner, &row.region, &contact, width);
+    let name = text::fit(&row.name, name_width(&columns, width));
+    let style = if is_marked { STRONG } else { Style::new() };
+    let mut line = Line::from(vec![super::marker(is_marked), Span::styled(name, style)]);
+    let style = if is_marked { Style::new() } else { DIM };
+    for (value, columns) in columns {
+        line.push_span(Span::styled(format!(" {}", text::fit(value, columns)), style));
     }
     line.push_span(Span::raw(" "));
     line.spans.extend(marks(row));

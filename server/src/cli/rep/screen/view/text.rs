@@ -69,6 +69,18 @@ pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
+/// Lines as one again, with a space where words meet.
+pub(super) fn unwrap(lines: &[String]) -> String {
+    let mut whole = String::new();
+    for line in lines {
+        if whole.ends_with(|letter: char| letter.is_ascii()) {
+            whole.push(' ');
+        }
+        whole.push_str(line);
+    }
+    whole
+}
+
 /// Pieces that are not broken: words with the space behind them, Chinese characters with the sign behind them.
 fn words(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
@@ -129,6 +141,8 @@ mod tests {
         );
         assert_eq!(wrap("服务器。您", 6), ["服务", "器。您"]);
         assert_eq!(wrap("incomprehensibilities", 8), ["incompre", "hensibil", "ities"]);
+        assert_eq!(unwrap(&wrap("the quick brown fox", 10)), "the quick brown fox");
+        assert_eq!(unwrap(&wrap("无法连接服务器。您的记录", 8)), "无法连接服务器。您的记录");
         assert_eq!(wrap("", 8), [""]);
         for line in wrap("客户 Acme 已被他人先领取，请联系主管 to go on.", 11) {
             assert!(width(&line) <= 11, "{line}");
