@@ -39,25 +39,37 @@
         main.dispatchEvent(new CustomEvent("live"));
       }, Math.max(0, last + SPACING_MS - Date.now()));
     };
-    const source = new EventSource("/events");
-    let met = false;
-    source.addEventListener("hello", () => {
-      // Not at first: the page is fresh. After a gap it may not be.
-      if (met) refresh();
-      met = true;
-      since = null;
-      show();
-      root.dataset.live = "on";
+    // One stream for each page that is looked at: a browser has few connections to a server, and a hidden page needs none.
+    let source = null, met = false;
+    const connect = () => {
+      source = new EventSource("/events");
+      source.addEventListener("hello", () => {
+        // Not at first: the page is fresh. After a gap it may not be.
+        if (met) refresh();
+        met = true;
+        since = null;
+        show();
+        root.dataset.live = "on";
+      });
+      source.addEventListener("customers", refresh);
+      source.addEventListener("error", () => {
+        if (since === null) since = new Date().toLocaleTimeString(root.lang, { hour: "2-digit", minute: "2-digit" });
+        root.dataset.live = "off";
+        show();
+        // Refused for good, as when the session is over: the page asks once, and is sent to sign in; else it tries later.
+        if (source.readyState === EventSource.CLOSED) {
+          refresh();
+          setTimeout(() => { if (source?.readyState === EventSource.CLOSED && !document.hidden) connect(); }, 5000);
+        }
+      });
+    };
+    const leave = () => { source?.close(); source = null; };
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) leave(); else if (!source) connect();
     });
-    source.addEventListener("customers", refresh);
-    source.addEventListener("error", () => {
-      if (since === null) since = new Date().toLocaleTimeString(root.lang, { hour: "2-digit", minute: "2-digit" });
-      root.dataset.live = "off";
-      show();
-      // The server has said that this session is over: the page asks, and is sent to sign in.
-      if (source.readyState === EventSource.CLOSED) setTimeout(() => { source.close(); byId("main").dispatchEvent(new CustomEvent("live")); }, 3000);
-    });
-    addEventListener("pagehide", () => source.close());
+    addEventListener("pagehide", leave);
+    addEventListener("pageshow", (event) => { if (event.persisted && !source) connect(); });
+    if (!document.hidden) connect();
     // A phone that syncs without news changes only this page.
     if (location.pathname === "/devices") setInterval(refresh, 15000);
   }

@@ -76,6 +76,10 @@ customers-count = { $n ->
 }
 customers-count-more = More than { $n } customers
 as-of = as of { $what }
+phones-silent = { $n ->
+    [one] { $n } phone has not synced for a day
+   *[other] { $n } phones have not synced for a day
+}
 views = Views
 pages = Pages of the list
 tab-all = All

@@ -169,7 +169,7 @@ describe("the dashboard", () => {
     one("sync");
     const dispute = other.locator(".dispute");
     await dispute.waitFor({ timeout: LIVE_MS_MAX });
-    assert.deepEqual((await dispute.locator(".value").allTextContents()).toSorted(), ["人民路 1 号", "解放路 2 号"]);
+    assert.deepEqual((await dispute.locator(".value").allTextContents()).sort(), ["人民路 1 号", "解放路 2 号"]);
     await check(other);
     await dispute.locator("li", { hasText: "人民路" }).getByRole("button").click();
     await other.waitForURL(/[?]done=resolve$/);
@@ -193,6 +193,20 @@ describe("the dashboard", () => {
     await server.start(listen);
     await page.waitForSelector("html[data-live=on]");
     assert.equal(await page.textContent("#live"), "Live");
+    await page.context().close();
+  });
+
+  test("a page whose session has ended elsewhere leads to the door", async () => {
+    const page = await open(browser);
+    await signIn(page, server, "boss");
+    await page.waitForSelector("html[data-live=on]");
+    // Signed out in another tab, and then something changes.
+    const other = await page.context().newPage();
+    await other.goto(`${server.url}/devices`);
+    await other.click("form[action='/sign-out'] button");
+    await other.waitForURL("**/sign-in");
+    await page.evaluate(() => document.getElementById("main").dispatchEvent(new CustomEvent("live")));
+    await page.waitForURL("**/sign-in?next=*");
     await page.context().close();
   });
 

@@ -74,6 +74,8 @@ static SERVED: LazyLock<Vec<Served>> = LazyLock::new(|| {
 });
 
 pub(super) fn routes() -> Router<App> {
+    // Now, not while the first page waits for it.
+    LazyLock::force(&SERVED);
     Router::new()
         .route("/assets/{name}", get(serve))
         .route("/favicon.ico", get(icon))

@@ -11,6 +11,7 @@ use sync_core::{
 use uuid::Uuid;
 
 use super::{
+    devices,
     page::{Frame, show},
     text::{Clock, When, choice, choice_name},
     viewer::{Fields, Viewer, go_to},
@@ -242,6 +243,7 @@ struct ListPage {
     all_label: String,
     handover: Handover,
     as_of: String,
+    silent: i64,
 }
 
 async fn list(State(app): State<App>, viewer: Viewer) -> Result<Response, Problem> {
@@ -255,7 +257,13 @@ async fn list(State(app): State<App>, viewer: Viewer) -> Result<Response, Proble
     let mut wanted = asked.wanted()?;
     wanted.after = fields.get("after").map(read_place).transpose()?;
     let found = overview::list(&app.database, viewer.person.org, viewer.person.user, &wanted).await?;
-    let page = list_page(&app, &viewer, asked, &fields, found);
+    // A list is as fresh as the phones that it comes from.
+    let silent = if found.leads {
+        devices::count_silent(&app, &viewer).await?
+    } else {
+        0
+    };
+    let page = list_page(&app, &viewer, asked, &fields, found, silent);
     show(&viewer.visitor, &page)
 }
 
@@ -264,7 +272,7 @@ fn go_to_plain(path: &str) -> Response {
     go_to(path, false)
 }
 
-fn list_page(app: &App, viewer: &Viewer, asked: Asked, fields: &Fields, found: Overview) -> ListPage {
+fn list_page(app: &App, viewer: &Viewer, asked: Asked, fields: &Fields, found: Overview, silent: i64) -> ListPage {
     let (words, directory) = (viewer.words(), viewer.directory());
     let clock = Clock::new(&viewer.zone, words, app.seam.now());
     let chosen = |name: &'static str, id: String, label: String| Chosen {
@@ -324,6 +332,7 @@ fn list_page(app: &App, viewer: &Viewer, asked: Asked, fields: &Fields, found: O
         all_label: words.count("select-all-matching", found.total.min(COUNT_MAX)),
         handover: Handover::of(fields, words),
         as_of: clock.time(),
+        silent,
         asked,
         total,
     }

@@ -7,7 +7,7 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use sync_core::ids::DeviceId;
+use sync_core::{ids::DeviceId, time::Timestamp};
 use uuid::Uuid;
 
 use super::{
@@ -105,6 +105,21 @@ async fn list(State(app): State<App>, viewer: Viewer) -> Result<Response, Proble
     show(&viewer.visitor, &page)
 }
 
+/// How many of the phones that somebody looks after have not been heard of for a day.
+pub(super) async fn count_silent(app: &App, viewer: &Viewer) -> Result<i64, Problem> {
+    let (devices, _) = list_devices(&app.database, viewer.person.org, viewer.person.user, None, ROWS).await?;
+    let now = app.seam.now().0;
+    let silent = devices.iter().filter(|listed| {
+        let device = &listed.device;
+        device.state == DeviceState::Active && is_silent(device.last_seen_at, now)
+    });
+    Ok(i64::try_from(silent.count()).unwrap_or(0))
+}
+
+fn is_silent(seen: Option<Timestamp>, now: i64) -> bool {
+    seen.is_none_or(|seen| now - seen.0 > SILENT_MS)
+}
+
 async fn revoke(State(app): State<App>, Path(id): Path<String>, form: Posted) -> Result<Response, Problem> {
     let id = Uuid::parse_str(&id).map_err(|_| Code::NotFound)?;
     let person = &form.viewer.person;
@@ -129,7 +144,7 @@ fn row(listed: ListedDevice, words: Words, clock: &Clock, now: i64) -> Row {
         state: words.of("device-", device.state.name()),
         state_class: if is_active { "state state-good" } else { "state" },
         is_active,
-        silent: device.last_seen_at.is_none_or(|seen| now - seen.0 > SILENT_MS),
+        silent: is_silent(device.last_seen_at, now),
         seen: device.last_seen_at.map(|seen| (clock.at(seen), clock.ago(seen))),
         pending: device.pending,
         evictions: unconfirmed_evictions,
