@@ -4,10 +4,6 @@
 mod company;
 #[path = "rep/faults.rs"]
 mod faults;
-#[path = "rep/pty.rs"]
-mod pty;
-#[path = "rep/screen.rs"]
-mod screen;
 
 use company::Company;
 

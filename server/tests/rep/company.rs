@@ -89,25 +89,6 @@ impl Company {
         (self.child, _) = serve(&data, &address, &self.folder.path().join("log2"));
     }
 
-    /// The back office revokes every device of a person.
-    pub(crate) fn revoke_devices_of(&self, login: &str) {
-        let signed_in = ureq::post(format!("{}/api/v1/tokens", self.url))
-            .content_type("application/json")
-            .send(format!(r#"{{"login":"bo","password":"{PASSWORD}"}}"#));
-        let json = |mut answer: ureq::http::Response<ureq::Body>| -> Value {
-            serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
-        };
-        let bearer = format!("Bearer {}", json(signed_in.unwrap())["token"].as_str().unwrap());
-        let devices = ureq::get(format!("{}/api/v1/devices", self.url)).header("authorization", &bearer);
-        for device in json(devices.call().unwrap())["items"].as_array().unwrap() {
-            if device["user"]["login"] == login {
-                let url = format!("{}/api/v1/devices/{}", self.url, device["id"].as_str().unwrap());
-                let revoked = ureq::delete(url).header("authorization", &bearer).call();
-                assert_eq!(revoked.unwrap().status(), 204);
-            }
-        }
-    }
-
     pub(crate) fn store(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

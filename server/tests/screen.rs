@@ -1,6 +1,16 @@
 //! The full-screen phone in a real terminal against a real server.
+//!
+//! Apart from the other tests of phones: a program in a terminal is begun by a fork, and for a moment the child holds
+//! the locks of every store that is open in this process.
 
-use super::{company::Company, pty::Pty};
+#[path = "rep/company.rs"]
+#[expect(dead_code, reason = "phones inside the process are the other tests'")]
+mod company;
+#[path = "screen/pty.rs"]
+mod pty;
+
+use company::Company;
+use pty::Pty;
 
 const TAB: &str = "\t";
 const ENTER: &str = "\r";
@@ -40,6 +50,25 @@ fn sign_in(company: &Company, language: &str, columns: u16, rows: u16) -> Pty {
     pty
 }
 
+/// The back office revokes every device of a person.
+fn revoke_devices_of(company: &Company, login: &str) {
+    let signed_in = ureq::post(format!("{}/api/v1/tokens", company.url))
+        .content_type("application/json")
+        .send(r#"{"login":"bo","password":"correct-horse-battery"}"#);
+    let json = |mut answer: ureq::http::Response<ureq::Body>| -> serde_json::Value {
+        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+    };
+    let bearer = format!("Bearer {}", json(signed_in.unwrap())["token"].as_str().unwrap());
+    let devices = ureq::get(format!("{}/api/v1/devices", company.url)).header("authorization", &bearer);
+    for device in json(devices.call().unwrap())["items"].as_array().unwrap() {
+        if device["user"]["login"] == login {
+            let url = format!("{}/api/v1/devices/{}", company.url, device["id"].as_str().unwrap());
+            let revoked = ureq::delete(url).header("authorization", &bearer).call();
+            assert_eq!(revoked.unwrap().status(), 204);
+        }
+    }
+}
+
 #[test]
 fn a_day_in_flight_mode_is_recorded_on_the_screen_and_leaves_with_the_next_sync() {
     let (company, own) = company();
@@ -74,7 +103,7 @@ fn a_day_in_flight_mode_is_recorded_on_the_screen_and_leaves_with_the_next_sync(
     pty.press("o");
     pty.see(&["待同步 4 · 被退回 0", "领取", "东海纺织", "续约"]);
     // It is the same phone that the other commands drive, and its flight mode is theirs.
-    let phone = super::company::Terminal {
+    let phone = company::Terminal {
         store: company.store("screen"),
     };
     assert_eq!(phone.json(&["outbox", "--json"]).as_array().unwrap().len(), 4);
@@ -96,7 +125,7 @@ fn a_day_in_flight_mode_is_recorded_on_the_screen_and_leaves_with_the_next_sync(
     pty.press("q");
     assert_eq!(pty.end(), (0, true));
 
-    let other = super::company::Terminal {
+    let other = company::Terminal {
         store: company.store("other"),
     };
     other.json(&["sync", "--json"]);
@@ -111,7 +140,7 @@ fn a_phone_that_listens_shows_what_others_record_and_both_values_of_a_conflict()
     let (company, own) = company();
     let mut pty = sign_in(&company, "en", 100, 30);
     pty.see(&["online"]);
-    let other = super::company::Terminal {
+    let other = company::Terminal {
         store: company.store("other"),
     };
     other.made(&["visit", "add", &own, "--note", "seen by the other phone"]);
@@ -182,7 +211,7 @@ fn a_server_that_is_gone_that_forgot_the_phone_and_that_revoked_it_is_told_in_se
     pty.see(&["Sign in on this phone", &company.url, "li"]);
     pty.press(&format!("correct-horse-battery{ENTER}"));
     pty.see(&["online", "0 pending"]);
-    company.revoke_devices_of("li");
+    revoke_devices_of(&company, "li");
     pty.press("s");
     pty.see(&["locked out", "was revoked", "This phone is locked"]);
     pty.press("q");
