@@ -16,6 +16,7 @@ mod inside;
 mod language;
 mod live;
 mod names;
+mod refusals;
 mod rep;
 mod texts;
 
@@ -25,4 +26,5 @@ pub(crate) use self::{
     history::{Story, tell},
     language::Language,
     live::LivePhones,
+    refusals::FolderError,
 };

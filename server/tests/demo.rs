@@ -167,6 +167,13 @@ fn a_demo_comes_up_lends_a_phone_to_a_second_terminal_and_leaves_nothing_behind(
     let data = PathBuf::from(ready["data"].as_str().unwrap());
     assert!(data.starts_with(temporary.path()), "{data:?}");
     assert_eq!(ready["phones"], 5);
+    let roles: Vec<_> = ready["links"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|link| &link["role"])
+        .collect();
+    assert_eq!(roles, ["back_office", "manager", "rep", "admin"]);
 
     let office = token(url, &data, "office");
     assert_eq!(list(url, &office, "/api/v1/customers").len(), 60);
@@ -222,6 +229,7 @@ fn people_are_told_what_there_is_in_their_language() {
             "http://127.0.0.1:",
             "openapi.json",
             "rep --as liwei",
+            "/sign-in/link/",
             "fieldpool-demo-",
         ] {
             assert!(said.contains(words), "{words:?} is not in:\n{said}");
@@ -275,6 +283,11 @@ fn an_address_that_others_reach_is_refused() {
         let (status, said) = refused(temporary.path(), &["--listen", address]);
         assert_eq!(status, 1, "{said}");
         assert!(said.contains("not_loopback") && said.contains("127.0.0.1"), "{said}");
+        let (status, said) = refused(temporary.path(), &["--listen", address, "--language", "zh"]);
+        assert!(
+            status == 1 && said.contains("not_loopback") && said.contains("本机"),
+            "{said}"
+        );
     }
     assert!(fs::read_dir(temporary.path()).unwrap().next().is_none());
 }
@@ -307,6 +320,8 @@ fn a_folder_that_cannot_be_used_is_refused_and_left_as_it_is() {
     for arguments in [&["--data", letters][..], &["--data", letters, "--reset"]] {
         let (status, said) = refused(temporary.path(), arguments);
         assert!(status == 1 && said.contains("not_a_demo"), "{status}: {said}");
+        let (_, said) = refused(temporary.path(), &[arguments, &["--language", "zh"]].concat());
+        assert!(said.contains("not_a_demo") && said.contains("未作改动"), "{said}");
     }
     assert_eq!(fs::read_dir(letters).unwrap().count(), 1);
 

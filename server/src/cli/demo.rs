@@ -11,19 +11,20 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use sync_core::time::Timestamp;
+use sync_core::{time::Timestamp, visibility::Role};
 use tokio_util::sync::CancellationToken;
 
 use self::said::Ready;
 use super::{Usage, block_on, serve::stop_on_signal};
 use crate::{
+    actions::sign_in_links::{LIFETIME_MAX, create_sign_in_link},
     app::App,
     config::Config,
-    demo::{DemoFolder, Language, LivePhones, Note, Story, tell},
+    demo::{DemoFolder, Language, LivePhones, Note, Person, Story, tell},
     http::Server,
     jobs,
     seam::Seam,
-    storage::Database,
+    storage::{Database, people},
     telemetry,
 };
 
@@ -35,6 +36,10 @@ const PORTS_TRIED: u16 = 10;
 const DAYS_MAX: usize = 400;
 /// Fewer customers than this leave somebody without any.
 const CUSTOMERS_MIN: usize = 40;
+/// Roles of which one person each is given a link, the one who sees most of the work first.
+const ROLES: [Role; 4] = [Role::BackOffice, Role::Manager, Role::Rep, Role::Admin];
+/// As long as a link may be good: somebody may come back to the terminal after lunch.
+const LINK_LIFETIME: Duration = LIFETIME_MAX;
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 3_600_000;
 /// The company's clock is ahead of UTC by so much.
@@ -88,7 +93,7 @@ pub(super) struct Demo {
 }
 
 impl Demo {
-    pub(super) fn run(mut self) -> anyhow::Result<()> {
+    pub(super) fn run(self) -> anyhow::Result<()> {
         self.check()?;
         // What goes wrong is told in sentences; the server's log is for those who ask for it.
         telemetry::start_logging_at("error");
@@ -96,14 +101,11 @@ impl Demo {
         block_on(self.demonstrate())
     }
 
-    fn check(&mut self) -> anyhow::Result<()> {
+    fn check(&self) -> anyhow::Result<()> {
         if let Some(address) = self.listen
             && !address.ip().is_loopback()
         {
-            return Err(anyhow!(
-                "not_loopback: a demonstration listens on this machine only, and {address} can be reached from others; \
-                 use 127.0.0.1 or [::1], or run `fieldpool serve` for a real team"
-            ));
+            return Err(said::not_loopback(self.spoken(), address));
         }
         let customers_max = Story::customers_max();
         if !(CUSTOMERS_MIN..=customers_max).contains(&self.customers) {
@@ -115,13 +117,19 @@ impl Demo {
         Ok(())
     }
 
+    /// The language of what is said before there is a company.
+    fn spoken(&self) -> Language {
+        self.language.unwrap_or_else(Language::of_terminal)
+    }
+
     async fn demonstrate(self) -> anyhow::Result<()> {
         let stop = stop_on_signal()?;
         let (listen, moved_from) = self.free_address()?;
         let (mut folder, note) = match &self.data {
-            Some(path) => DemoFolder::open(path, self.reset)?,
-            None => (DemoFolder::temporary()?, None),
-        };
+            Some(path) => DemoFolder::open(path, self.reset),
+            None => DemoFolder::temporary().map(|folder| (folder, None)),
+        }
+        .map_err(|error| anyhow!(error.told(self.spoken())))?;
         if self.keep {
             folder.keep();
         }
@@ -141,32 +149,27 @@ impl Demo {
     fn free_address(&self) -> anyhow::Result<(SocketAddr, Option<SocketAddr>)> {
         if let Some(address) = self.listen {
             // Asked for by name: only this one will do, and it is better known now than after the story.
-            TcpListener::bind(address).with_context(|| {
-                format!(
-                    "cannot_listen: {address} cannot be had; stop what uses it, or choose another port with --listen, \
-                     such as --listen 127.0.0.1:0 for any free one"
-                )
-            })?;
+            TcpListener::bind(address)
+                .map_err(|error| said::cannot_listen(self.spoken(), &address.to_string(), &error))?;
             return Ok((address, None));
         }
+        let mut failed = None;
         for port in LISTEN.port()..LISTEN.port() + PORTS_TRIED {
             let address = SocketAddr::new(LISTEN.ip(), port);
-            if TcpListener::bind(address).is_ok() {
-                return Ok((address, (address != LISTEN).then_some(LISTEN)));
+            match TcpListener::bind(address) {
+                Ok(_) => return Ok((address, (address != LISTEN).then_some(LISTEN))),
+                Err(error) => failed = Some(error),
             }
         }
-        Err(anyhow!(
-            "cannot_listen: the ports {} to {} are all in use; choose another with --listen, such as \
-             --listen 127.0.0.1:0 for any free one",
-            LISTEN.port(),
-            LISTEN.port() + PORTS_TRIED - 1
-        ))
+        let tried = format!("{LISTEN} – {}", LISTEN.port() + PORTS_TRIED - 1);
+        let error = failed.unwrap_or_else(|| std::io::ErrorKind::AddrInUse.into());
+        Err(said::cannot_listen(self.spoken(), &tried, &error))
     }
 
     /// Tells the story. `None` if it was told to stop meanwhile.
     async fn prepare(&self, folder: &DemoFolder, stop: &CancellationToken) -> anyhow::Result<Option<Note>> {
         let real = Seam::real();
-        let language = self.language.unwrap_or_else(Language::of_terminal);
+        let language = self.spoken();
         let mut note = Note::new(language, self.seed);
         note.password = hex::encode(real.random::<16>());
         folder.write_note(&note)?;
@@ -232,9 +235,11 @@ impl Demo {
             line.set_message(happening.what.told(&happening.name, language));
         })
         .await?;
+        let links = make_links(&app, &note, &url).await?;
         let ready = Ready {
             language,
             url: &url,
+            links: &links,
             folder,
             people: &note.people,
             phones: live.len(),
@@ -245,8 +250,11 @@ impl Demo {
         } else {
             ready.print(self.is_kept())?;
         }
-        if self.open {
-            said::open_browser(&url);
+        if self.open
+            && let Some(first) = note.people.iter().find(|person| person.role == ROLES[0].name())
+        {
+            // One of its own: the printed one stays good.
+            said::open_browser(&make_link(&app, first, &url).await?);
         }
         let _ = running.await;
         line.lock().unwrap_or_else(PoisonError::into_inner).finish_and_clear();
@@ -290,6 +298,31 @@ impl Demo {
             ProgressDrawTarget::stderr()
         }
     }
+}
+
+/// A way in for one person of each role.
+async fn make_links<'a>(app: &App, note: &'a Note, url: &str) -> anyhow::Result<Vec<(&'a Person, String)>> {
+    let mut links = Vec::new();
+    for role in ROLES {
+        if let Some(person) = note.people.iter().find(|person| person.role == role.name()) {
+            links.push((person, make_link(app, person, url).await?));
+        }
+    }
+    Ok(links)
+}
+
+/// A link that signs this person in once.
+async fn make_link(app: &App, person: &Person, url: &str) -> anyhow::Result<String> {
+    let mut tx = app.database.read().await?;
+    let account = people::find_by_login(&mut tx, &person.login).await?.with_context(|| {
+        format!(
+            "{} is not in the database any more; make the demonstration anew",
+            person.login
+        )
+    })?;
+    tx.rollback().await?;
+    let token = create_sign_in_link(app, account.org, account.user, LINK_LIFETIME).await?;
+    Ok(format!("{url}/sign-in/link/{token}"))
 }
 
 /// The last midnight of the company's time zone.

@@ -27,7 +27,7 @@ use self::{
     print::Printer,
 };
 use super::{Usage, admin::password, print_json};
-use crate::demo::{find_person, find_running};
+use crate::demo::{self, FolderError, find_person, find_running};
 
 type TerminalPhone = Phone<HttpTransport>;
 
@@ -65,7 +65,7 @@ impl Rep {
         let language = self.language.unwrap_or_else(Language::of_environment);
         let printer = Printer::new(self.json, language);
         let folder = match &self.demo_person {
-            Some(name) => borrow(name, self.demo.as_deref())?,
+            Some(name) => borrow(name, self.demo.as_deref(), language)?,
             None => self.store.ok_or_else(|| {
                 Usage("say which phone: rep --store DIR …, or rep --as NAME beside a running demo".into())
             })?,
@@ -100,9 +100,10 @@ fn enroll(folder: &Path, server: &str, login: &str, name: &str, printer: &Printe
 }
 
 /// The phone of somebody of the running demonstration; a new one is signed in and synced first.
-fn borrow(name: &str, demo: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let found = find_running(demo)?;
-    let person = find_person(&found.note.people, name)?;
+fn borrow(name: &str, demo: Option<&Path>, language: Language) -> anyhow::Result<PathBuf> {
+    let in_words = |error: FolderError| anyhow!(error.told(language.pick(demo::Language::En, demo::Language::Zh)));
+    let found = find_running(demo).map_err(in_words)?;
+    let person = find_person(&found.note.people, name).map_err(in_words)?;
     let folder = found.folder.join("terminals").join(&person.login);
     let mut store = Store::open(&folder).map_err(PhoneError::from).map_err(told)?;
     let server = server_of(&mut store).map_err(PhoneError::from).map_err(told)?;

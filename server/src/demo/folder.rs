@@ -15,7 +15,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use super::{Language, Person};
+use super::{FolderError, Language, Person};
 
 /// What this version writes. An older folder holds another story, or one that this version cannot go on with.
 const FORMAT: u32 = 1;
@@ -49,44 +49,6 @@ pub(crate) struct Note {
     pub(crate) password: String,
     /// Who works here.
     pub(crate) people: Vec<Person>,
-}
-
-/// Why a folder cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum FolderError {
-    /// It cannot be made or written.
-    #[error(
-        "folder_unusable: {path} cannot be written ({source}); give a folder of yours with --data, or none for a temporary one"
-    )]
-    Unusable { path: PathBuf, source: io::Error },
-    /// It holds something else.
-    #[error(
-        "not_a_demo: {0} holds something that is no demonstration, and is left alone; give an empty or a new folder with --data"
-    )]
-    NotADemo(PathBuf),
-    /// It was made by another version.
-    #[error(
-        "demo_folder_old: the demonstration in {0} was made by another version of fieldpool; make it anew with --reset, which removes what is in it, or give another folder"
-    )]
-    OtherVersion(PathBuf),
-    /// It was stopped before it was ready.
-    #[error(
-        "demo_unfinished: the demonstration in {0} was stopped before it was ready; make it anew with --reset, or give another folder"
-    )]
-    Unfinished(PathBuf),
-    /// A server runs on it.
-    #[error(
-        "demo_running: a demonstration runs in {0} already; use that one, stop it with Ctrl-C first, or give another folder"
-    )]
-    Running(PathBuf),
-    /// None runs.
-    #[error(
-        "no_demo: no demonstration is running; start one with `fieldpool demo` and leave it running, or name its folder with --demo"
-    )]
-    NoneRunning,
-    /// Nobody of that name.
-    #[error("unknown_name: nobody here is called {name:?}; the people are: {people}")]
-    UnknownName { name: String, people: String },
 }
 
 /// A demonstration's folder.

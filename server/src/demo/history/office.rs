@@ -57,7 +57,7 @@ impl Director<'_> {
 
     /// A manager corrects a card at his desk while its owner does so in the field: neither knows of the other.
     pub(super) async fn edit_what_reps_edit(&mut self, day: Day, reps: &mut [Rep]) -> anyhow::Result<()> {
-        if !self.generator.random_ratio(2, 5) {
+        if !self.generator.random_ratio(3, 5) {
             return Ok(());
         }
         let place = self.generator.random_range(0..reps.len());
@@ -100,7 +100,7 @@ impl Director<'_> {
                 let pair: Pair = *SOURCES
                     .choose_one(&mut self.generator)
                     .unwrap_or(&("展会", "Trade fair"));
-                let other = self.story.language.of(("客户推荐", "Recommended by a customer"));
+                let other = self.story.language.of(("行业协会", "Trade association"));
                 ("source", self.story.language.of(pair).to_owned(), other.to_owned())
             }
         }

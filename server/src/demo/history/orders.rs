@@ -10,21 +10,27 @@ use crate::demo::{
     rep::{Order, Rep},
 };
 
-/// Days without a network that end in the story; the last ones do not.
+/// Days without a network that end in the story.
 const AWAY_DAYS: std::ops::RangeInclusive<usize> = 2..=4;
+/// Who has not come back at the end, and since how many days of work.
+const AWAY_AT_END: &str = "luona";
+const DAYS_AWAY_AT_END: usize = 3;
 
 impl Director<'_> {
     pub(super) fn give_orders(&mut self, day: Day, reps: &mut [Rep]) {
-        // Somebody is where there is no network now and then; towards the end one stays there.
+        // Somebody is where there is no network now and then; on the last days one stays there.
         let somebody = self.generator.random_range(0..reps.len());
         if self.generator.random_ratio(1, 4) {
             let days = self.generator.random_range(AWAY_DAYS);
-            let (until, end) = (day.number + days, self.story.days);
-            let until = if until >= end { end + 1 } else { until };
-            let is_live = |login: &str| CAST.iter().any(|part| part.is_live && part.login == login);
-            if until <= self.story.days || !is_live(reps[somebody].login) {
+            let until = day.number + days;
+            if until < self.story.days {
                 reps[somebody].away_until = reps[somebody].away_until.max(until);
             }
+        }
+        if day.left <= DAYS_AWAY_AT_END
+            && let Some(away) = reps.iter_mut().find(|rep| rep.login == AWAY_AT_END)
+        {
+            away.away_until = self.story.days + 1;
         }
         for pool in 0..self.pools.len() {
             self.order_claims(pool, reps);
@@ -58,7 +64,7 @@ impl Director<'_> {
         for (since, customer, field, value) in std::mem::take(&mut self.disagreements) {
             let owner = reps.iter_mut().find(|rep| rep.own.contains(&customer));
             match owner {
-                Some(owner) if since < day.number && self.generator.random_ratio(1, 5) => {
+                Some(owner) if since < day.number && self.generator.random_ratio(1, 9) => {
                     owner.orders.push(Order::Edit(customer, field, value));
                 }
                 _ => self.disagreements.push((since, customer, field, value)),
