@@ -7,6 +7,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+/// Pictures load with the page: none is heavier than this.
+const PICTURE_BYTES_MAX: u64 = 200 * 1024;
+const READMES: [&str; 2] = ["README.md", "README.zh-CN.md"];
 const BINARY: &str = env!("CARGO_BIN_EXE_fieldpool");
 /// Where the README says the server listens; the test's listens elsewhere.
 const PRINTED_ADDRESS: &str = "localhost:8420";
@@ -23,8 +26,8 @@ impl Drop for Server {
 
 #[test]
 fn the_walk_through_of_the_readme_works_as_printed() {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let readme = fs::read_to_string(top.join("README.md")).unwrap();
+    let top = top();
+    let readme = read("README.md");
     let walk = readme.split("## A walk through").nth(1).unwrap();
     let walk = walk.split("\n## ").next().unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -56,6 +59,90 @@ fn the_walk_through_of_the_readme_works_as_printed() {
             "something was refused ({words}):\n{said}\n{complained}"
         );
     }
+}
+
+#[test]
+fn every_link_of_the_readmes_leads_somewhere_and_pictures_are_light() {
+    for readme in READMES {
+        let text = read(readme);
+        let mut pictures = 0;
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split([')', '#']).next())
+        {
+            if link.starts_with("http") || link.is_empty() {
+                continue;
+            }
+            let file = fs::metadata(top().join(link))
+                .unwrap_or_else(|_| panic!("{readme} links to {link}, which is not there"));
+            if link.ends_with(".png") {
+                pictures += 1;
+                assert!(file.len() < PICTURE_BYTES_MAX, "{link} has {} bytes", file.len());
+            }
+        }
+        assert!(pictures >= 2, "{readme} shows {pictures} pictures");
+    }
+}
+
+#[test]
+fn the_readmes_show_the_commands_that_there_are() {
+    for readme in READMES {
+        let text = read(readme);
+        for command in ["demo", "rep --as liwei"] {
+            assert!(
+                text.contains(&format!("cargo run --release -- {command}\n")),
+                "{readme}: {command}"
+            );
+        }
+        assert!(text.contains("\ntests/run\n"), "{readme}");
+    }
+}
+
+#[test]
+fn what_is_shown_twice_says_the_same_twice() {
+    let example = read("mobile-ffi/examples/visit.rs");
+    let rust = example.split_once("\n\n").unwrap().1;
+    let python = block(&read("mobile-ffi/python/README.md"), "```python\n");
+    for readme in READMES {
+        let text = read(readme);
+        assert_eq!(
+            block(&text, "```rust\n"),
+            rust,
+            "{readme}, mobile-ffi/examples/visit.rs"
+        );
+        assert_eq!(
+            block(&text, "```python\n"),
+            python,
+            "{readme}, mobile-ffi/python/README.md"
+        );
+    }
+    let unit = block(
+        &read("docs/OPERATIONS.md"),
+        "```ini /etc/systemd/system/fieldpool.service\n",
+    );
+    assert_eq!(
+        unit,
+        read("deploy/fieldpool.service"),
+        "docs/OPERATIONS.md, deploy/fieldpool.service"
+    );
+}
+
+fn top() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(top().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// What stands between a fence and its end.
+fn block(text: &str, fence: &str) -> String {
+    let rest = text
+        .split_once(fence)
+        .unwrap_or_else(|| panic!("there is no {fence:?}"))
+        .1;
+    rest.split("```").next().unwrap().to_owned()
 }
 
 fn start_server(folder: &Path) -> (Server, String) {
