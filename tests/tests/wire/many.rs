@@ -1,6 +1,9 @@
 //! Many at once: nobody's work is lost, and a reader misses nothing and gets nothing twice.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use server::{actions::Code, app::App, config::Config, seam::Seam, testing::START};
 use sync_core::{
@@ -17,12 +20,12 @@ use super::all_said;
 
 const PHONES: usize = 8;
 const ROUNDS: usize = 4;
-/// Syncs after which a task that waits for the others gives up.
-const POLLS_MAX: usize = 3_000;
+/// Times a phone sends a push again before it gives up.
+const TRIES_MAX: usize = 3_000;
 
 /// Sends drafts until they are taken: where many write one document at once, some are told to come again.
 async fn push_until_taken(client: &mut Client, drafts: &[Draft]) -> Vec<Verdict> {
-    for _ in 0..POLLS_MAX {
+    for _ in 0..TRIES_MAX {
         let request = client.request_with(drafts);
         match client.send(request).await {
             Ok(response) => return all_verdicts(&response.unwrap(), drafts.len()),
@@ -46,16 +49,19 @@ async fn push_all(mut client: Client, customer: CustomerId) -> usize {
     accepted
 }
 
-/// Polls until it has seen so many changes, each exactly once and in order.
-async fn read_all(mut reader: Client, wanted: usize) -> Client {
-    for _ in 0..POLLS_MAX {
+/// Polls until it has seen so many changes, each exactly once and in order. A sync that begins after the last push has
+/// been answered shows all that is left.
+async fn read_all(mut reader: Client, wanted: usize, is_over: Arc<AtomicBool>) -> Client {
+    loop {
+        let last = is_over.load(Ordering::Acquire);
         reader.pull().await;
-        if reader.deliveries.len() >= wanted {
+        let came = reader.deliveries.len();
+        if came >= wanted {
             return reader;
         }
+        assert!(!last, "{came} of {wanted} changes came");
         tokio::task::yield_now().await;
     }
-    panic!("{} of {wanted} changes came", reader.deliveries.len());
 }
 
 async fn storm(company: &Company, apps: &[App]) {
@@ -68,6 +74,7 @@ async fn storm(company: &Company, apps: &[App]) {
         client.pull().await;
         tasks.push(tokio::spawn(push_all(client, customer)));
     }
+    let is_over = Arc::new(AtomicBool::new(false));
     let mut readers = Vec::new();
     for (index, login) in ["boss", "auditor", "admin"].into_iter().enumerate() {
         let mut reader = company.phone(login).await;
@@ -75,12 +82,13 @@ async fn storm(company: &Company, apps: &[App]) {
         reader.pull().await;
         // Changes of the eight phones, and the card's first.
         let wanted = if login == "boss" { 0 } else { PHONES * ROUNDS * 2 + 1 };
-        readers.push((login, tokio::spawn(read_all(reader, wanted))));
+        readers.push((login, tokio::spawn(read_all(reader, wanted, is_over.clone()))));
     }
     let mut accepted = 0;
     for task in tasks {
         accepted += task.await.unwrap();
     }
+    is_over.store(true, Ordering::Release);
     assert_eq!(accepted, PHONES * ROUNDS * 2);
     for (login, reader) in readers {
         let mut reader = reader.await.unwrap();
