@@ -5,6 +5,8 @@ CREATE TABLE search_entry (
     document_id     UUID    NOT NULL,
     customer_id     UUID    NOT NULL,
     kind            SMALLINT NOT NULL,
+    -- Of the bigrams: what has the same words is not indexed again.
+    digest          BIGINT  NOT NULL,
     UNIQUE (org_id, document_id)
 );
-CREATE VIRTUAL TABLE search_text USING fts5 (bigrams, content = '', contentless_delete = 1, tokenize = 'unicode61', detail = 'full');
+CREATE VIRTUAL TABLE search_text USING fts5 (bigrams, content = '', contentless_delete = 1, tokenize = 'ascii', detail = 'full');

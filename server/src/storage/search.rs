@@ -4,7 +4,8 @@
 //! The index proposes; whoever asks compares the text and asks for the rights. It lags behind the log by seconds and
 //! can be made again from it at any time.
 
-use sqlx::{FromRow, Postgres, QueryBuilder, Sqlite};
+use sha2::{Digest, Sha256};
+use sqlx::{FromRow, Postgres, QueryBuilder, Sqlite, Transaction};
 use sync_core::{
     ids::{CustomerId, DocumentId, OrgId, UserId},
     projection::Query,
@@ -15,10 +16,8 @@ use super::{
     Reach, StorageError, Tx,
     customers::{DOCUMENT_COLUMNS, DocumentRow, RawDocument},
     on,
+    sizes::pieces,
 };
-
-/// Rows of one INSERT. A fixed number keeps one prepared statement in use; what is left over is written one by one.
-const ROWS_PER_STATEMENT: usize = 32;
 
 /// A document as the index reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,64 +202,76 @@ pub async fn remove(tx: &mut Tx, org: OrgId, document: DocumentId) -> Result<(),
 /// # Errors
 /// The database's.
 pub async fn put(tx: &mut Tx, org: OrgId, entries: &[Entry]) -> Result<(), StorageError> {
-    let (full, rest) = entries.as_chunks::<ROWS_PER_STATEMENT>();
-    for chunk in full {
-        put_chunk(tx, org, chunk).await?;
+    match tx {
+        Tx::Sqlite(c) => put_sqlite(c, org, entries).await,
+        Tx::Postgres(c) => put_postgres(c, org, entries).await,
     }
-    for entry in rest {
-        put_chunk(tx, org, std::slice::from_ref(entry)).await?;
+}
+
+async fn put_sqlite(c: &mut Transaction<'_, Sqlite>, org: OrgId, entries: &[Entry]) -> Result<(), StorageError> {
+    let mut changed: Vec<(i64, &str)> = Vec::new();
+    for chunk in pieces(entries) {
+        let mut insert =
+            QueryBuilder::<Sqlite>::new("INSERT INTO search_entry (org_id, document_id, customer_id, kind, digest) ");
+        insert.push_values(chunk, |mut row, entry| {
+            row.push_bind(org.0)
+                .push_bind(entry.document.0)
+                .push_bind(entry.customer.0)
+                .push_bind(entry.kind)
+                .push_bind(digest(&entry.bigrams));
+        });
+        insert.push(
+            " ON CONFLICT (org_id, document_id) DO UPDATE \
+             SET customer_id = excluded.customer_id, digest = excluded.digest \
+             WHERE search_entry.digest <> excluded.digest OR search_entry.customer_id <> excluded.customer_id \
+             RETURNING entry, document_id",
+        );
+        let written: Vec<(i64, Uuid)> = insert.build_query_as().fetch_all(&mut **c).await?;
+        changed.extend(written.into_iter().filter_map(|(number, document)| {
+            let entry = chunk.iter().find(|entry| entry.document.0 == document)?;
+            Some((number, entry.bigrams.as_str()))
+        }));
+    }
+    // In the order of their numbers: each step back would make FTS5 write what it has gathered as a segment of its own.
+    changed.sort_unstable();
+    for chunk in pieces(&changed) {
+        let mut text = QueryBuilder::<Sqlite>::new("INSERT OR REPLACE INTO search_text (rowid, bigrams) ");
+        text.push_values(chunk, |mut row, (number, bigrams)| {
+            row.push_bind(*number).push_bind(*bigrams);
+        });
+        text.build().execute(&mut **c).await?;
     }
     Ok(())
 }
 
-async fn put_chunk(tx: &mut Tx, org: OrgId, chunk: &[Entry]) -> Result<(), StorageError> {
-    match tx {
-        Tx::Sqlite(c) => {
-            let mut insert =
-                QueryBuilder::<Sqlite>::new("INSERT INTO search_entry (org_id, document_id, customer_id, kind) ");
-            insert.push_values(chunk, |mut row, entry| {
-                row.push_bind(org.0)
-                    .push_bind(entry.document.0)
-                    .push_bind(entry.customer.0)
-                    .push_bind(entry.kind);
-            });
-            insert.push(
-                " ON CONFLICT (org_id, document_id) DO UPDATE SET customer_id = excluded.customer_id \
-                 RETURNING entry, document_id",
-            );
-            let entries: Vec<(i64, Uuid)> = insert.build_query_as().fetch_all(&mut **c).await?;
-            let mut text = QueryBuilder::<Sqlite>::new("INSERT OR REPLACE INTO search_text (rowid, bigrams) ");
-            text.push_values(entries, |mut row, (entry, document)| {
-                let bigrams = chunk
-                    .iter()
-                    .find(|entry| entry.document.0 == document)
-                    .map(|entry| entry.bigrams.as_str());
-                row.push_bind(entry).push_bind(bigrams.unwrap_or_default());
-            });
-            text.build().execute(&mut **c).await?;
-        }
-        Tx::Postgres(c) => {
-            let mut insert = QueryBuilder::<Postgres>::new(
-                "INSERT INTO search_entry (org_id, document_id, customer_id, kind, bigrams) ",
-            );
-            insert.push_values(chunk, |mut row, entry| {
-                let mut bigrams: Vec<&str> = entry.bigrams.split(' ').filter(|token| !token.is_empty()).collect();
-                bigrams.sort_unstable();
-                bigrams.dedup();
-                row.push_bind(org.0)
-                    .push_bind(entry.document.0)
-                    .push_bind(entry.customer.0)
-                    .push_bind(entry.kind)
-                    .push_bind(bigrams);
-            });
-            insert.push(
-                " ON CONFLICT (org_id, document_id) DO UPDATE \
-                 SET customer_id = excluded.customer_id, bigrams = excluded.bigrams \
-                 WHERE search_entry.bigrams IS DISTINCT FROM excluded.bigrams \
-                 OR search_entry.customer_id <> excluded.customer_id",
-            );
-            insert.build().execute(&mut **c).await?;
-        }
+// Eight bytes of SHA-256: two texts of one document that share them are not met with.
+fn digest(bigrams: &str) -> i64 {
+    let sha = Sha256::digest(bigrams.as_bytes());
+    i64::from_be_bytes(sha[..8].try_into().unwrap_or_default())
+}
+
+async fn put_postgres(c: &mut Transaction<'_, Postgres>, org: OrgId, entries: &[Entry]) -> Result<(), StorageError> {
+    for chunk in pieces(entries) {
+        let mut insert = QueryBuilder::<Postgres>::new(
+            "INSERT INTO search_entry (org_id, document_id, customer_id, kind, bigrams) ",
+        );
+        insert.push_values(chunk, |mut row, entry| {
+            let mut bigrams: Vec<&str> = entry.bigrams.split(' ').filter(|token| !token.is_empty()).collect();
+            bigrams.sort_unstable();
+            bigrams.dedup();
+            row.push_bind(org.0)
+                .push_bind(entry.document.0)
+                .push_bind(entry.customer.0)
+                .push_bind(entry.kind)
+                .push_bind(bigrams);
+        });
+        insert.push(
+            " ON CONFLICT (org_id, document_id) DO UPDATE \
+             SET customer_id = excluded.customer_id, bigrams = excluded.bigrams \
+             WHERE search_entry.bigrams IS DISTINCT FROM excluded.bigrams \
+             OR search_entry.customer_id <> excluded.customer_id",
+        );
+        insert.build().execute(&mut **c).await?;
     }
     Ok(())
 }
