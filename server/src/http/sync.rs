@@ -1,6 +1,6 @@
 //! `POST /v1/sync`: one message in, one message or 204 out. Bytes only; what they mean is decided in `actions::sync`.
 
-use std::time::Duration;
+use std::{cell::RefCell, time::Duration};
 
 use axum::{
     Router,
@@ -30,6 +30,11 @@ const SLOT_WAIT: Duration = Duration::from_secs(2);
 const SLOT_RETRY_S: u64 = 3;
 /// Header that names the version of the protocol.
 const PROTOCOL_HEADER: &str = "fieldpool-protocol";
+
+thread_local! {
+    /// One for each thread that answers.
+    static ENCODER: RefCell<frame::Encoder> = RefCell::default();
+}
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route(
@@ -68,7 +73,8 @@ async fn handle(
         *empty.status_mut() = StatusCode::NO_CONTENT;
         return Ok(empty);
     };
-    let mut answer = Response::new(Body::from(frame::encode(&response)));
+    let encoded = ENCODER.with_borrow_mut(|encoder| encoder.encode(&response));
+    let mut answer = Response::new(Body::from(encoded));
     answer
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));

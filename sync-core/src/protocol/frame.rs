@@ -2,7 +2,9 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::limits::{BODY_DECODED_BYTES_MAX, BODY_ENCODED_BYTES_MAX, ZSTD_LEVEL, ZSTD_WINDOW_LOG_MAX};
+use super::limits::{
+    BODY_DECODED_BYTES_MAX, BODY_ENCODED_BYTES_MAX, LARGE_BYTES, ZSTD_LEVEL, ZSTD_LEVEL_LARGE, ZSTD_WINDOW_LOG_MAX,
+};
 
 /// Why bytes are no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,8 +37,39 @@ impl FrameError {
 /// Never for the messages of this crate: postcard can write them all, and zstd all bytes.
 #[must_use]
 pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
-    let plain = postcard::to_stdvec(message).expect("messages hold nothing that postcard cannot write");
-    zstd::bulk::compress(&plain, ZSTD_LEVEL).expect("zstd compresses any bytes")
+    Encoder::default().encode(message)
+}
+
+/// Writes messages one after the other in the same working memory: making that anew costs more than a small message
+/// does.
+pub struct Encoder(zstd::bulk::Compressor<'static>);
+
+impl Default for Encoder {
+    /// # Panics
+    /// Where memory ends.
+    fn default() -> Self {
+        Self(zstd::bulk::Compressor::new(ZSTD_LEVEL).expect("the level is one that zstd has"))
+    }
+}
+
+impl Encoder {
+    /// Writes a message, the same bytes as [`encode`].
+    ///
+    /// # Panics
+    /// As [`encode`].
+    #[must_use]
+    pub fn encode<T: Serialize>(&mut self, message: &T) -> Vec<u8> {
+        let plain = postcard::to_stdvec(message).expect("messages hold nothing that postcard cannot write");
+        let level = if plain.len() < LARGE_BYTES {
+            ZSTD_LEVEL
+        } else {
+            ZSTD_LEVEL_LARGE
+        };
+        self.0
+            .set_compression_level(level)
+            .expect("the level is one that zstd has");
+        self.0.compress(&plain).expect("zstd compresses any bytes")
+    }
 }
 
 /// Reads a message.
