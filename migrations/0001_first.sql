@@ -204,11 +204,21 @@ CREATE TABLE document (
     erased_at       BIGINT,
     PRIMARY KEY (org_id, document_id)
 ) /* sqlite: WITHOUT ROWID */;
-CREATE INDEX document_by_customer ON document (org_id, customer_id, kind);
 CREATE UNIQUE INDEX document_by_external_id ON document (org_id, kind, external_id) WHERE external_id IS NOT NULL;
 
--- The truth. Append-only, never deleted. A change's hash names actor and seq, so (document, hash) is unique because
--- (document, actor, seq) is.
+-- Which documents a customer has, and what devices are sent of each: who may read it and, unless they are many, its
+-- changes (storage::packed). A cache of document and change, kept in the same transactions, in the order in which
+-- customers are delivered: a customer is one place of this table instead of one for each document and change.
+CREATE TABLE packed_document (
+    org_id          UUID    NOT NULL,
+    customer_id     UUID    NOT NULL,
+    document_id     UUID    NOT NULL,
+    packed          BYTEA   NOT NULL,
+    PRIMARY KEY (org_id, customer_id, document_id)
+) /* sqlite: WITHOUT ROWID */;
+
+-- The truth. Append-only, never deleted, in the order of the log. A document's actor and seq are used once: whoever
+-- appends compares the version of the document on which the change was judged.
 CREATE TABLE change (
     org_id          UUID    NOT NULL,
     document_id     UUID    NOT NULL,
@@ -230,9 +240,9 @@ CREATE TABLE change (
     received_at     BIGINT  NOT NULL,
     late            BOOLEAN NOT NULL,
     erased_at       BIGINT,
-    PRIMARY KEY (org_id, document_id, actor, seq)
+    PRIMARY KEY (org_id, log_seq)
 ) /* sqlite: WITHOUT ROWID */;
-CREATE UNIQUE INDEX change_by_log_seq ON change (org_id, log_seq);
+CREATE INDEX change_by_document ON change (org_id, document_id, log_seq);
 
 -- Verdicts that are no acceptance: rejected, superseded, quarantined (with what a decision made of it).
 CREATE TABLE refusal (

@@ -18,6 +18,7 @@ pub mod log;
 mod migrate;
 pub mod organisation;
 pub mod ownership;
+pub mod packed;
 pub mod people;
 pub mod pools;
 mod reach;

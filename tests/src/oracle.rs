@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use server::storage::{documents, organisation, ownership, people, pools, teams};
+use server::storage::{documents, organisation, ownership, packed, people, pools, teams};
 use sync_core::{
     document::ChangeId,
     ids::{CustomerId, DocumentId},
@@ -31,8 +31,9 @@ pub async fn readable(company: &Company, login: &str, customers: &[CustomerId]) 
         _ => Vec::new(),
     };
     let assignments = ownership::list_assignments(&mut tx, org, customers).await.unwrap();
-    let rows = documents::list_by_customer(&mut tx, org, customers).await.unwrap();
-    let ids: Vec<DocumentId> = rows.iter().map(|row| row.document).collect();
+    let named = packed::list_by_customer(&mut tx, org, customers).await.unwrap();
+    let ids: Vec<DocumentId> = named.values().flatten().map(|named| named.document).collect();
+    let rows = documents::list_by_id(&mut tx, org, &ids).await.unwrap();
     let changes = documents::list_changes(&mut tx, org, &ids, 0).await.unwrap();
     tx.rollback().await.unwrap();
 

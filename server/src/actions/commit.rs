@@ -319,9 +319,12 @@ pub async fn write_jobs(tx: &mut Tx, org: OrgId, now: Timestamp, jobs: &[&Job]) 
     if !writes.is_empty() {
         documents::append(tx, org, first_seq, now, &writes).await?;
     }
-    for (customer, card) in good.iter().flat_map(|job| &job.cards) {
-        ownership::update_card(tx, org, *customer, card).await?;
-    }
+    let cards: Vec<(CustomerId, &CardSummary)> = good
+        .iter()
+        .flat_map(|job| &job.cards)
+        .map(|(customer, card)| (*customer, card))
+        .collect();
+    ownership::update_cards(tx, org, &cards).await?;
     write_beside(tx, org, now, &good).await?;
     Ok(outcomes)
 }

@@ -30,6 +30,7 @@ use crate::{
         audit::{self, AuditRow},
         devices, documents, log, organisation,
         ownership::{self, Assignment, OwnershipEvent},
+        packed,
         people::{self, Account},
         pools,
         scopes::{self, Membership},
@@ -367,8 +368,9 @@ impl Desk<'_> {
         let Some(row) = rows.into_iter().next() else {
             return Ok(());
         };
-        documents::set_responsible(tx, org, *document, user).await?;
-        let others = documents::list_by_customer(tx, org, &[intent.customer]).await?;
+        documents::set_responsible(tx, org, &row, user).await?;
+        let others = packed::list_by_customer(tx, org, &[intent.customer]).await?;
+        let others = others.get(&intent.customer).map(Vec::as_slice).unwrap_or_default();
         let still = |person: UserId| {
             others
                 .iter()

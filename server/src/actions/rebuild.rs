@@ -22,6 +22,7 @@ use crate::storage::{
     documents::{self, LoggedChange},
     organisation,
     ownership::{self, CardSummary},
+    packed::{self, PackedChanges, PackedDocument},
     read_model::{self, ReadModelRow},
     search,
 };
@@ -92,9 +93,9 @@ async fn rebuild_batch(
         let Some(mut document) = row.document else { continue };
         match refolded {
             Ok(Some(expected)) => {
-                if !expected.agrees_with(&document, row.last_seq) {
+                if !expected.agrees_with(&document, row.last_seq) || row.packed != expected.packed {
                     expected.write_to(&mut document);
-                    if read_model::update(tx, org, &document, expected.last_seq).await? {
+                    if read_model::update(tx, org, &document, expected.last_seq, &expected.packed).await? {
                         rebuilt.documents_rewritten += 1;
                     }
                 }
@@ -102,7 +103,7 @@ async fn rebuild_batch(
                     let summary = CardSummary::of(&expected.fields);
                     let customer = crate::storage::customers::find_customer(tx, org, document.customer).await?;
                     if customer.is_some_and(|customer| !summary_agrees(&summary, &customer)) {
-                        ownership::update_card(tx, org, document.customer, &summary).await?;
+                        ownership::update_cards(tx, org, &[(document.customer, &summary)]).await?;
                         rebuilt.customers_rewritten += 1;
                     }
                 }
@@ -135,6 +136,8 @@ pub(super) struct Expected {
     pub(super) checked_in_by: Option<sync_core::ids::UserId>,
     pub(super) last_seq: i64,
     pub(super) changes: usize,
+    /// What devices are sent of it, as it is stored.
+    pub(super) packed: Vec<u8>,
 }
 
 impl Expected {
@@ -217,14 +220,23 @@ fn expected(row: &DocumentRow, erased: bool, logged: &[LoggedChange]) -> Result<
     }
     let attribution = |change: ChangeId| attributions.get(&change).copied();
     let projection = project(document.state(), attribution);
+    let checked_in_by = checked_in_by(document.state(), attribution);
     let conflicts =
         (!projection.conflicts.is_empty()).then(|| serde_json::to_string(&projection.conflicts).unwrap_or_default());
     Ok(Some(Expected {
         customer: row.customer,
         fields: projection.fields,
         conflicts,
-        checked_in_by: checked_in_by(document.state(), attribution),
+        checked_in_by,
         last_seq: last.log_seq,
         changes: logged.len(),
+        packed: packed::stored(&PackedDocument {
+            document: row.id,
+            kind: row.kind,
+            author: row.author,
+            responsible: row.responsible,
+            checked_in_by,
+            changes: PackedChanges::of(logged),
+        }),
     }))
 }

@@ -115,10 +115,6 @@ pub async fn sync(app: &App, token: &AccessToken, request: SyncRequest) -> Resul
             "A message holds at most {MESSAGE_CHANGES_MAX} changes; send the rest in the next."
         )));
     }
-    let changes: usize = request.documents.iter().map(|document| document.changes.len()).sum();
-    if changes > MESSAGE_CHANGES_MAX {
-        return Err(ActionError::refused(Code::TooLarge));
-    }
     let _one_at_a_time = app
         .syncing
         .begin(token.org, token.device)
@@ -150,7 +146,7 @@ pub async fn sync(app: &App, token: &AccessToken, request: SyncRequest) -> Resul
             server_time: app.seam.now(),
             page_bytes_max: (request.page_bytes_max as usize).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX),
         };
-        pull(&mut tx, &puller, cursor, &request.wanted).await?
+        pull(&mut tx, &puller, cursor, &request.wanted, !request.documents.is_empty()).await?
     };
     tx.rollback().await?;
     let directory = news_of_directory(&session, &request);

@@ -141,7 +141,7 @@ async fn verify_documents(
             match (refolded, row.document) {
                 (Ok(Some(expected)), Some(document)) => {
                     report.changes += u64::try_from(expected.changes).unwrap_or(0);
-                    if !expected.agrees_with(&document, row.last_seq) {
+                    if !expected.agrees_with(&document, row.last_seq) || row.packed != expected.packed {
                         report.differs(
                             org,
                             "document",

@@ -451,6 +451,10 @@ impl RawDocument {
         self.document_id
     }
 
+    pub(super) fn customer(&self) -> Uuid {
+        self.customer_id
+    }
+
     // A kind that only a newer version knows is not shown by this one.
     pub(super) fn read(self) -> Option<DocumentRow> {
         Some(DocumentRow {
@@ -486,7 +490,8 @@ pub async fn list_documents(
         sqlx::query_as(
         "SELECT document_id, customer_id, kind, author_id, device_id, responsible_id, created_at, received_at, late, \
          checked_in_by, version, external_id, fields, conflicts FROM document \
-         WHERE org_id = $1 AND customer_id = $2 AND erased_at IS NULL \
+         WHERE org_id = $1 AND erased_at IS NULL AND document_id IN \
+         (SELECT document_id FROM packed_document WHERE org_id = $1 AND customer_id = $2) \
          ORDER BY kind, created_at DESC, document_id LIMIT $3"
     )
     .bind(org.0)

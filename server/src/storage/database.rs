@@ -9,7 +9,7 @@ use std::{
 };
 
 use sqlx::{
-    PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    ConnectOptions, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -100,7 +100,8 @@ impl Database {
             .pragma("temp_store", "memory")
             .pragma("wal_autocheckpoint", SQLITE_CHECKPOINT_PAGES.to_string())
             .row_buffer_size(SQLITE_ROWS_AHEAD)
-            .statement_cache_capacity(STATEMENT_CACHE);
+            .statement_cache_capacity(STATEMENT_CACHE)
+            .disable_statement_logging();
         // The writer opens first: it makes the file and turns write-ahead mode on.
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
@@ -126,7 +127,9 @@ impl Database {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open_postgres(url: &str) -> Result<Self, OpenError> {
-        let options = PgConnectOptions::from_str(url)?.statement_cache_capacity(STATEMENT_CACHE);
+        let options = PgConnectOptions::from_str(url)?
+            .statement_cache_capacity(STATEMENT_CACHE)
+            .disable_statement_logging();
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .connect_with(options)

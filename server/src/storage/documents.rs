@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{
     StorageError, Tx, on,
+    packed::{self, PackedChanges},
     sizes::{LIST_MAX, filled, pieces},
 };
 
@@ -96,54 +97,21 @@ const DOCUMENT_COLUMNS: &str = "SELECT document_id, customer_id, kind, author_id
 /// # Errors
 /// The driver's.
 pub async fn list_by_id(tx: &mut Tx, org: OrgId, documents: &[DocumentId]) -> Result<Vec<DocumentRow>, StorageError> {
-    list_documents(
-        tx,
-        org,
-        " AND document_id IN (",
-        documents.iter().map(|document| document.0).collect(),
-    )
-    .await
-}
-
-/// The rows of all documents of these customers, by customer and id.
-///
-/// # Errors
-/// The driver's.
-pub async fn list_by_customer(
-    tx: &mut Tx,
-    org: OrgId,
-    customers: &[CustomerId],
-) -> Result<Vec<DocumentRow>, StorageError> {
-    list_documents(
-        tx,
-        org,
-        " AND customer_id IN (",
-        customers.iter().map(|customer| customer.0).collect(),
-    )
-    .await
-}
-
-async fn list_documents(
-    tx: &mut Tx,
-    org: OrgId,
-    condition: &'static str,
-    ids: Vec<Uuid>,
-) -> Result<Vec<DocumentRow>, StorageError> {
     let mut rows: Vec<RawDocument> = Vec::new();
-    for chunk in ids.chunks(LIST_MAX) {
+    for chunk in documents.chunks(LIST_MAX) {
         let some: Vec<RawDocument> = on!(tx, |connection| {
             let mut query = QueryBuilder::new(DOCUMENT_COLUMNS);
-            query.push_bind(org.0).push(condition);
+            query.push_bind(org.0).push(" AND document_id IN (");
             let mut list = query.separated(", ");
-            for id in filled(chunk) {
-                list.push_bind(id);
+            for document in filled(chunk) {
+                list.push_bind(document.0);
             }
             query.push(")");
             query.build_query_as().fetch_all(connection).await
         })?;
         rows.extend(some);
     }
-    rows.sort_unstable_by_key(|row| (row.customer_id, row.document_id));
+    rows.sort_unstable_by_key(|row| row.document_id);
     Ok(rows.into_iter().filter_map(RawDocument::row).collect())
 }
 
@@ -219,14 +187,19 @@ pub async fn list_changes(
     let mut changes: BTreeMap<DocumentId, Vec<LoggedChange>> = BTreeMap::new();
     for chunk in documents.chunks(LIST_MAX) {
         let rows: Vec<RawChange> = on!(tx, |connection| {
+            // Places first, from the index by document: asked for the rows at once, SQLite, which keeps no statistics,
+            // reads the organisation's whole log instead.
             let mut query = QueryBuilder::new(CHANGE_COLUMNS);
-            query.push_bind(org.0).push(" AND document_id IN (");
+            query
+                .push_bind(org.0)
+                .push(" AND log_seq IN (SELECT log_seq FROM change WHERE org_id = ")
+                .push_bind(org.0)
+                .push(" AND document_id IN (");
             let mut list = query.separated(", ");
             for document in filled(chunk) {
                 list.push_bind(document.0);
             }
-            // The plus keeps both databases from reading the whole log after that place instead of these documents.
-            query.push(") AND +log_seq > ").push_bind(after);
+            query.push(") AND +log_seq > ").push_bind(after).push(")");
             query.build_query_as().fetch_all(connection).await
         })?;
         for change in rows.into_iter().filter_map(RawChange::change) {
@@ -277,6 +250,8 @@ pub struct LoadedDocument {
     pub attributions: BTreeMap<ChangeId, Attribution>,
     /// Which changes arrived after handover.
     pub late: Vec<ChangeId>,
+    /// Its changes in one piece, unless they are many.
+    pub packed: Option<PackedChanges>,
 }
 
 /// Why a document cannot be read back.
@@ -305,12 +280,34 @@ pub async fn load(
     documents: &[DocumentId],
 ) -> Result<BTreeMap<DocumentId, LoadedDocument>, LoadError> {
     let rows = list_by_id(tx, org, documents).await?;
-    let existing: Vec<DocumentId> = rows.iter().map(|row| row.document).collect();
-    let mut changes = list_changes(tx, org, &existing, 0).await?;
+    let places: Vec<(CustomerId, DocumentId)> = rows.iter().map(|row| (row.customer, row.document)).collect();
+    let mut pieces: BTreeMap<DocumentId, PackedChanges> = packed::list(tx, org, &places)
+        .await?
+        .into_iter()
+        .filter_map(|(document, packed)| Some((document, packed.changes?)))
+        .collect();
+    let many: Vec<DocumentId> = rows
+        .iter()
+        .map(|row| row.document)
+        .filter(|document| !pieces.contains_key(document))
+        .collect();
+    let mut changes = list_changes(tx, org, &many, 0).await?;
     let mut loaded = BTreeMap::new();
     for row in rows {
         let id = row.document;
-        loaded.insert(id, fold(row, changes.remove(&id).unwrap_or_default())?);
+        let piece = pieces.remove(&id);
+        let changes = match &piece {
+            Some(piece) => piece.unpack(id)?,
+            None => changes.remove(&id).unwrap_or_default(),
+        };
+        let folded = fold(row, changes)?;
+        loaded.insert(
+            id,
+            LoadedDocument {
+                packed: piece,
+                ..folded
+            },
+        );
     }
     Ok(loaded)
 }
@@ -349,6 +346,7 @@ pub fn fold(row: DocumentRow, changes: Vec<LoggedChange>) -> Result<LoadedDocume
         document,
         attributions,
         late,
+        packed: None,
     })
 }
 
@@ -383,6 +381,8 @@ pub struct DocumentWrite {
     pub external_id: Option<String>,
     /// The new changes in order; at least one.
     pub changes: Vec<NewChange>,
+    /// Its earlier changes in one piece; none: there are none, or they are many.
+    pub earlier: Option<PackedChanges>,
     /// Feeds whose readers see the document.
     pub feeds: Vec<[u8; 18]>,
 }
@@ -462,6 +462,7 @@ pub async fn append(
         insert_documents(tx, org, received_at, piece, IN_PLACE).await?;
     }
     insert_changes(tx, org, received_at, &placed).await?;
+    packed::append(tx, org, received_at, &placed).await?;
     insert_feeds(tx, org, &placed).await
 }
 
@@ -644,16 +645,22 @@ pub async fn list_feeds(
 pub async fn set_responsible(
     tx: &mut Tx,
     org: OrgId,
-    document: DocumentId,
+    row: &DocumentRow,
     user: Option<UserId>,
 ) -> Result<(), StorageError> {
     on!(tx, |connection| sqlx::query(
         "UPDATE document SET responsible_id = $3, version = version + 1 WHERE org_id = $1 AND document_id = $2"
     )
     .bind(org.0)
-    .bind(document.0)
+    .bind(row.document.0)
     .bind(user.map(|user| user.0))
     .execute(connection)
     .await
-    .map(drop))
+    .map(drop))?;
+    let mut packed = packed::list(tx, org, &[(row.customer, row.document)]).await?;
+    if let Some(mut packed) = packed.remove(&row.document) {
+        packed.responsible = user;
+        packed::put(tx, org, row.customer, &packed).await?;
+    }
+    Ok(())
 }

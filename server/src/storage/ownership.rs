@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     StorageError, Tx, on,
-    sizes::{LIST_MAX, filled},
+    sizes::{LIST_MAX, filled, pieces},
 };
 
 /// A customer's assignment.
@@ -364,29 +364,32 @@ impl CardSummary {
     }
 }
 
-/// Writes the summary of a card.
+/// Writes summaries of cards; of several of one customer the last.
 ///
 /// # Errors
 /// The driver's.
-pub async fn update_card(
-    tx: &mut Tx,
-    org: OrgId,
-    customer: CustomerId,
-    card: &CardSummary,
-) -> Result<(), StorageError> {
-    on!(tx, |connection| sqlx::query(
-        "UPDATE customer SET name = $3, stage = $4, tier = $5, region = $6, industry = $7, source = $8
-         WHERE org_id = $1 AND customer_id = $2"
-    )
-    .bind(org.0)
-    .bind(customer.0)
-    .bind(card.name.as_str())
-    .bind(card.stage.as_deref())
-    .bind(card.tier.as_deref())
-    .bind(card.region.as_deref())
-    .bind(card.industry.as_deref())
-    .bind(card.source.as_deref())
-    .execute(connection)
-    .await
-    .map(drop))
+pub async fn update_cards(tx: &mut Tx, org: OrgId, cards: &[(CustomerId, &CardSummary)]) -> Result<(), StorageError> {
+    let last: BTreeMap<CustomerId, &CardSummary> = cards.iter().copied().collect();
+    let last: Vec<(CustomerId, &CardSummary)> = last.into_iter().collect();
+    for piece in pieces(&last) {
+        on!(tx, |connection| {
+            let mut query = QueryBuilder::new(
+                "UPDATE customer SET name = card.column2, stage = card.column3, tier = card.column4, \
+                 region = card.column5, industry = card.column6, source = card.column7 FROM (",
+            );
+            query.push_values(piece, |mut row, (customer, card)| {
+                row.push_bind(customer.0)
+                    .push_bind(card.name.as_str())
+                    .push_bind(card.stage.as_deref())
+                    .push_bind(card.tier.as_deref())
+                    .push_bind(card.region.as_deref())
+                    .push_bind(card.industry.as_deref())
+                    .push_bind(card.source.as_deref());
+            });
+            query.push(") AS card WHERE customer.org_id = ").push_bind(org.0);
+            query.push(" AND customer.customer_id = card.column1");
+            query.build().execute(connection).await.map(drop)
+        })?;
+    }
+    Ok(())
 }

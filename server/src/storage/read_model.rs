@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     StorageError, Tx,
     customers::{DOCUMENT_COLUMNS, DocumentRow, RawDocument},
-    on,
+    on, packed,
 };
 
 /// A document with what the log decides about it.
@@ -23,6 +23,8 @@ pub struct ReadModelRow {
     pub last_seq: i64,
     /// Its bytes are gone.
     pub erased: bool,
+    /// What devices are sent of it, as it is stored; empty if nothing is.
+    pub packed: Vec<u8>,
 }
 
 #[derive(FromRow)]
@@ -49,11 +51,17 @@ pub async fn list_after(tx: &mut Tx, org: OrgId, after: Uuid, limit: i64) -> Res
         query.push(" ORDER BY d.document_id LIMIT ").push_bind(limit);
         query.build_query_as().fetch_all(connection).await
     })?;
+    let places: Vec<(CustomerId, DocumentId)> = rows
+        .iter()
+        .map(|raw| (CustomerId(raw.document.customer()), DocumentId(raw.document.id())))
+        .collect();
+    let mut stored = packed::list_stored(tx, org, &places).await?;
     let read = |raw: RawRow| ReadModelRow {
         first_seq: raw.first_seq,
         last_seq: raw.last_seq,
         erased: raw.erased_at.is_some(),
         id: DocumentId(raw.document.id()),
+        packed: stored.remove(&DocumentId(raw.document.id())).unwrap_or_default(),
         document: raw.document.read(),
     };
     Ok(rows.into_iter().map(read).collect())
@@ -63,7 +71,13 @@ pub async fn list_after(tx: &mut Tx, org: OrgId, after: Uuid, limit: i64) -> Res
 ///
 /// # Errors
 /// The database's.
-pub async fn update(tx: &mut Tx, org: OrgId, row: &DocumentRow, last_seq: i64) -> Result<bool, StorageError> {
+pub async fn update(
+    tx: &mut Tx,
+    org: OrgId,
+    row: &DocumentRow,
+    last_seq: i64,
+    packed: &[u8],
+) -> Result<bool, StorageError> {
     let changed = on!(tx, |c| sqlx::query(
         "UPDATE document SET fields = $4, conflicts = $5, checked_in_by = $6, last_seq = $7 \
          WHERE org_id = $1 AND document_id = $2 AND version = $3"
@@ -78,6 +92,9 @@ pub async fn update(tx: &mut Tx, org: OrgId, row: &DocumentRow, last_seq: i64) -
     .execute(c)
     .await
     .map(|done| done.rows_affected()))?;
+    if changed == 1 {
+        packed::put_stored(tx, org, row.customer, row.id, packed.to_vec()).await?;
+    }
     Ok(changed == 1)
 }
 

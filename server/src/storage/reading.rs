@@ -196,7 +196,8 @@ pub async fn list_document_changes(
 ) -> Result<Vec<StoredChange>, StorageError> {
     on!(tx, |c| sqlx::query_as(
         "SELECT log_seq, actor, seq, hash, body, author_id, device_id, device_time, received_at, late FROM change \
-         WHERE org_id = $1 AND document_id = $2 ORDER BY log_seq"
+         WHERE org_id = $1 AND log_seq IN (SELECT log_seq FROM change WHERE org_id = $1 AND document_id = $2) \
+         ORDER BY log_seq"
     )
     .bind(org.0)
     .bind(document.0)

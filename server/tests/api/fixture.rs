@@ -9,7 +9,11 @@ use server::{
     app::App,
     auth::{SESSION_MS, SessionToken, to_base64url},
     seam::Seam,
-    storage::{Database, Tx, devices, sessions},
+    storage::{
+        Database, Tx, devices,
+        packed::{self, PackedDocument},
+        sessions,
+    },
     testing::START,
 };
 use sync_core::{
@@ -260,6 +264,15 @@ impl Company {
             fields.to_string()
         );
         self.change(&mut tx, document, customer, kind, author, seq).await;
+        let packed = PackedDocument {
+            document,
+            kind,
+            author,
+            responsible: None,
+            checked_in_by: None,
+            changes: None,
+        };
+        packed::put(&mut tx, self.org, customer, &packed).await.unwrap();
         tx.commit().await.unwrap();
         document
     }

@@ -217,6 +217,18 @@ async fn what_does_not_agree_with_the_log_is_told_and_rebuilt() {
             "{}",
             test.name
         );
+        testing::execute_sql(&test.app.database, "DELETE FROM packed_document").await;
+        assert!(
+            !verify::verify(&test.app.database, |_| {}).await.unwrap().ok,
+            "{}",
+            test.name
+        );
+        rebuild::rebuild(&test.app.database, |_| {}).await.unwrap();
+        assert!(
+            verify::verify(&test.app.database, |_| {}).await.unwrap().ok,
+            "{}",
+            test.name
+        );
         let shown = show(&test.app.database, filled.company.org, filled.li, filled.customer)
             .await
             .unwrap();

@@ -21,6 +21,26 @@ const CHANGE_OVERHEAD: usize = 8;
 /// Bytes of an access item, about.
 const ACCESS_BYTES: usize = 64;
 
+/// A document as a page names it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named {
+    pub(super) customer: CustomerId,
+    pub(super) document: DocumentId,
+    pub(super) kind: Kind,
+    pub(super) responsible: Option<UserId>,
+}
+
+impl From<&DocumentRow> for Named {
+    fn from(row: &DocumentRow) -> Self {
+        Self {
+            customer: row.customer,
+            document: row.document,
+            kind: row.kind,
+            responsible: row.responsible,
+        }
+    }
+}
+
 /// A page under construction.
 pub(super) struct Page {
     org: OrgId,
@@ -90,40 +110,45 @@ impl Page {
     }
 
     /// Sends a document: whole, or what is new of it.
-    pub(super) fn push_document(&mut self, row: &DocumentRow, changes: &[LoggedChange], whole: bool) {
-        let changes: Vec<PullChange> = changes.iter().filter_map(|change| self.change(change)).collect();
-        let document = self.header(row, whole, false, changes);
+    pub(super) fn push_document(&mut self, named: Named, changes: Vec<LoggedChange>, whole: bool) {
+        let changes: Vec<PullChange> = changes.into_iter().filter_map(|change| self.change(change)).collect();
+        let document = self.header(named, whole, false, changes);
         self.documents.push(document);
     }
 
     /// Tells that a document may no longer be read though its customer may.
-    pub(super) fn push_gone(&mut self, row: &DocumentRow) {
-        let document = self.header(row, false, true, Vec::new());
+    pub(super) fn push_gone(&mut self, named: Named) {
+        let document = self.header(named, false, true, Vec::new());
         self.documents.push(document);
     }
 
-    fn header(&mut self, row: &DocumentRow, whole: bool, gone: bool, changes: Vec<PullChange>) -> PullDocument {
+    fn header(&mut self, named: Named, whole: bool, gone: bool, changes: Vec<PullChange>) -> PullDocument {
         self.bytes += DOCUMENT_OVERHEAD;
-        let derived = row.kind.is_single() && row.document == derived_id(self.org, row.customer, row.kind);
+        let Named {
+            customer,
+            document,
+            kind,
+            responsible,
+        } = named;
+        let derived = kind.is_single() && document == derived_id(self.org, customer, kind);
         PullDocument {
-            document: (!derived).then_some(row.document),
-            kind: row.kind.number(),
-            customer: index_of(&mut self.customers, row.customer),
+            document: (!derived).then_some(document),
+            kind: kind.number(),
+            customer: index_of(&mut self.customers, customer),
             whole,
             gone,
-            responsible: row
-                .responsible
+            responsible: responsible
                 .filter(|_| !gone)
                 .map_or(0, |user| index_of(&mut self.users, user) + 1),
             changes,
         }
     }
 
-    fn change(&mut self, change: &LoggedChange) -> Option<PullChange> {
-        let body = change.body.clone()?;
+    fn change(&mut self, mut change: LoggedChange) -> Option<PullChange> {
+        let body = change.body.take()?;
         self.bytes += body.len() + CHANGE_OVERHEAD;
         self.hashes.push(change.hash);
-        let behind = self.actor(change.id.actor, change);
+        let behind = self.actor(change.id.actor, &change);
         let author = if behind == change.author {
             0
         } else {

@@ -14,13 +14,14 @@ use sync_core::{
 
 use super::{
     cursor::{Backfill, Cursor, Position},
-    page::Page,
+    page::{Named, Page},
     standing::{Standing, by_customer},
 };
 use crate::storage::{
     StorageError, Tx,
     documents::{self, DocumentRow, LoggedChange},
     ownership::{self, Assignment},
+    packed,
     scopes::{self, Membership},
     verdicts::EvictionRow,
 };
@@ -31,8 +32,13 @@ const FEED_ROWS_MAX: i64 = 2_000;
 const MOVES_MAX: i64 = 50_000;
 /// Documents read at once of those that a device asks for again.
 const WANTED_DOCUMENTS: usize = 50;
-/// Customers read at once while grants are delivered.
+/// Customers looked at once while grants are delivered.
 const GRANT_CUSTOMERS: i64 = 200;
+/// Customers whose documents are read first; from their size follows how many are read next.
+const GRANT_CUSTOMERS_FIRST: usize = 16;
+
+/// Scopes up to which only memberships in them are read; beyond it a customer's few are.
+const SCOPES_NAMED_MAX: usize = 64;
 
 /// Who pulls, from where.
 pub(super) struct Puller<'a> {
@@ -55,12 +61,14 @@ pub(super) struct Pulled {
     pub(super) evictions: Vec<EvictionRow>,
 }
 
-/// Reads the next page. None if there is nothing new since the cursor.
+/// Reads the next page. None if there is nothing new since the cursor. `wrote` says that this very device has just
+/// appended something: then it need not be asked whether there is anything.
 pub(super) async fn pull(
     tx: &mut Tx,
     puller: &Puller<'_>,
     cursor: Option<Cursor>,
     wanted: &[DocumentId],
+    wrote: bool,
 ) -> Result<Option<Pulled>, StorageError> {
     let first = cursor.is_none();
     let mut cursor = cursor.unwrap_or(Cursor {
@@ -77,7 +85,8 @@ pub(super) async fn pull(
         evictions: Vec::new(),
         puller,
     };
-    if !first && wanted.is_empty() && cursor.backfills.is_empty() && !pull.is_touched(tx, cursor.seq).await? {
+    let asked = first || wrote || !wanted.is_empty() || !cursor.backfills.is_empty();
+    if !asked && !pull.is_touched(tx, cursor.seq).await? {
         return Ok(None);
     }
     if cursor.acl_version != puller.acl_version {
@@ -151,14 +160,21 @@ struct Customers {
     memberships: BTreeMap<CustomerId, Vec<Membership>>,
 }
 
+/// A document with all its changes.
+struct Whole {
+    named: Named,
+    changes: Vec<LoggedChange>,
+}
+
 impl Customers {
-    async fn read(tx: &mut Tx, org: OrgId, customers: &BTreeSet<CustomerId>) -> Result<Self, StorageError> {
+    /// As far as the viewer's scopes, past ones included, have to do with them.
+    async fn read(tx: &mut Tx, puller: &Puller<'_>, customers: &BTreeSet<CustomerId>) -> Result<Self, StorageError> {
         let ids: Vec<CustomerId> = customers.iter().copied().collect();
-        let assignments = ownership::list_assignments(tx, org, &ids).await?;
-        let mut memberships = Vec::new();
-        for chunk in ids.chunks(500) {
-            memberships.extend(scopes::list_memberships(tx, org, chunk).await?);
-        }
+        let assignments = ownership::list_assignments(tx, puller.org, &ids).await?;
+        let held: BTreeSet<Scope> = puller.standing.held.iter().map(|held| held.held.scope).collect();
+        let held: Vec<Scope> = held.into_iter().collect();
+        let few = (held.len() <= SCOPES_NAMED_MAX).then_some(&held[..]);
+        let memberships = scopes::list_memberships_in(tx, puller.org, &ids, few).await?;
         Ok(Self {
             assignments,
             memberships: by_customer(memberships),
@@ -238,7 +254,7 @@ impl Pull<'_> {
             candidates.extend(members.into_iter().map(|(_, customer)| customer));
         }
         let gained = self.scopes.iter().any(|held| !before.contains(held));
-        let customers = Customers::read(tx, self.org(), &candidates).await?;
+        let customers = Customers::read(tx, self.puller, &candidates).await?;
         let mut granted = gained;
         for customer in candidates {
             let Some(assignment) = customers.assignments.get(&customer) else {
@@ -296,7 +312,7 @@ impl Pull<'_> {
             );
         }
         let named: BTreeSet<CustomerId> = rows.values().map(|row| row.customer).chain(events).collect();
-        let customers = Customers::read(tx, self.org(), &named).await?;
+        let customers = Customers::read(tx, self.puller, &named).await?;
         let mut changes = documents::list_changes(tx, self.org(), &ids, after).await?;
         let reassigned = self.reassigned(tx, &rows, after, &mut changes).await?;
         for customer in named {
@@ -440,12 +456,12 @@ impl Pull<'_> {
             let then = self.rights(customers, row.customer, after);
             let was_his = reassigned.is_some_and(|previous| previous.contains(&self.puller.user));
             if was_his || document_access(then, self.puller.user, &facts).may_read() {
-                self.page.push_gone(row);
+                self.page.push_gone(row.into());
             }
             return;
         }
         if reassigned.is_some() {
-            self.page.push_document(row, &new, true);
+            self.page.push_document(row.into(), new, true);
             return;
         }
         let touched_only = new.is_empty();
@@ -457,7 +473,7 @@ impl Pull<'_> {
         // Who is responsible the device learns from the header, also of what it wrote itself.
         let header = row.kind.has_responsible() && (touched_only || row.responsible.is_some());
         if header || !new.is_empty() {
-            self.page.push_document(row, &new, false);
+            self.page.push_document(row.into(), new, false);
         }
     }
 
@@ -470,12 +486,12 @@ impl Pull<'_> {
         for wanted in wanted.chunks(WANTED_DOCUMENTS) {
             let rows = documents::list_by_id(tx, self.org(), wanted).await?;
             let named: BTreeSet<CustomerId> = rows.iter().map(|row| row.customer).collect();
-            let customers = Customers::read(tx, self.org(), &named).await?;
+            let customers = Customers::read(tx, self.puller, &named).await?;
             let mut changes = documents::list_changes(tx, self.org(), wanted, 0).await?;
             for row in rows {
                 if self.may_read(&customers, &row) {
                     let changes = changes.remove(&row.document).unwrap_or_default();
-                    self.page.push_document(&row, &changes, true);
+                    self.page.push_document((&row).into(), changes, true);
                 }
             }
             if self.is_full() {
@@ -539,29 +555,36 @@ impl Pull<'_> {
             return Ok(false);
         }
         let ids: BTreeSet<CustomerId> = members.iter().map(|(_, customer)| *customer).collect();
-        let customers = Customers::read(tx, self.org(), &ids).await?;
+        let customers = Customers::read(tx, self.puller, &ids).await?;
         let granted: Vec<CustomerId> = members
             .iter()
             .map(|(_, customer)| *customer)
             .filter(|customer| self.is_granted(&customers, *customer, backfill, index))
             .collect();
-        let rows = documents::list_by_customer(tx, self.org(), &granted).await?;
-        let readable: Vec<DocumentRow> = rows.into_iter().filter(|row| self.may_read(&customers, row)).collect();
-        let ids: Vec<DocumentId> = readable.iter().map(|row| row.document).collect();
-        let mut changes = documents::list_changes(tx, self.org(), &ids, 0).await?;
-        let mut readable = by_row_customer(readable);
+        let mut granted = granted.into_iter().peekable();
+        let mut bundles: BTreeMap<CustomerId, Vec<Whole>> = BTreeMap::new();
+        let (mut read, mut bytes) = (0, 0);
         for (from_seq, customer) in members {
             if self.is_full() || is_device_full(backfill, *delivered) {
                 return Ok(true);
             }
-            if granted.contains(&customer) {
+            if granted.peek() == Some(&customer) {
+                if !bundles.contains_key(&customer) {
+                    // As many as will fill the page, judging by those before.
+                    let room = self.puller.page_bytes_max.saturating_sub(self.page.bytes());
+                    let count = match read {
+                        0 => GRANT_CUSTOMERS_FIRST,
+                        read => (room * read / usize::max(bytes, 1)).clamp(1, GRANT_CUSTOMERS as usize),
+                    };
+                    let next: Vec<CustomerId> = granted.clone().take(count).collect();
+                    bundles = self.read_whole(tx, &customers, &next).await?;
+                    read += next.len();
+                }
+                granted.next();
                 *delivered += 1;
-                self.grant(
-                    &customers,
-                    customer,
-                    readable.remove(&customer).unwrap_or_default(),
-                    &mut changes,
-                );
+                let before = self.page.bytes();
+                self.grant(&customers, customer, bundles.remove(&customer).unwrap_or_default());
+                bytes += self.page.bytes() - before;
             }
             backfill.position = Some(Position {
                 scope: index as u16,
@@ -572,13 +595,58 @@ impl Pull<'_> {
         Ok(true)
     }
 
-    fn grant(
-        &mut self,
+    /// What the viewer may read of these customers, with all changes. Each of the customers has an entry.
+    async fn read_whole(
+        &self,
+        tx: &mut Tx,
         customers: &Customers,
-        customer: CustomerId,
-        rows: Vec<DocumentRow>,
-        changes: &mut BTreeMap<DocumentId, Vec<LoggedChange>>,
-    ) {
+        ids: &[CustomerId],
+    ) -> Result<BTreeMap<CustomerId, Vec<Whole>>, StorageError> {
+        let mut stored = packed::list_by_customer(tx, self.org(), ids).await?;
+        let mut bundles: BTreeMap<CustomerId, Vec<Whole>> = BTreeMap::new();
+        let mut many = Vec::new();
+        for customer in ids {
+            let rights = self.rights(customers, *customer, self.puller.head);
+            let owner = customers
+                .assignments
+                .get(customer)
+                .and_then(|assignment| assignment.owner);
+            let mut bundle = Vec::new();
+            for document in stored.remove(customer).unwrap_or_default() {
+                if !document_access(rights, self.puller.user, &document.facts(owner)).may_read() {
+                    continue;
+                }
+                let changes = match &document.changes {
+                    Some(changes) => changes.unpack(document.document)?,
+                    None => {
+                        many.push(document.document);
+                        Vec::new()
+                    }
+                };
+                bundle.push(Whole {
+                    named: Named {
+                        customer: *customer,
+                        document: document.document,
+                        kind: document.kind,
+                        responsible: document.responsible,
+                    },
+                    changes,
+                });
+            }
+            bundles.insert(*customer, bundle);
+        }
+        if !many.is_empty() {
+            let mut changes = documents::list_changes(tx, self.org(), &many, 0).await?;
+            for whole in bundles.values_mut().flatten() {
+                if let Some(changes) = changes.remove(&whole.named.document) {
+                    whole.changes = changes;
+                }
+            }
+        }
+        Ok(bundles)
+    }
+
+    fn grant(&mut self, customers: &Customers, customer: CustomerId, bundle: Vec<Whole>) {
         let Some(assignment) = customers.assignments.get(&customer) else {
             return;
         };
@@ -586,9 +654,8 @@ impl Pull<'_> {
         let rights = self.puller.standing.rights_at(memberships, self.puller.head);
         let relations = self.puller.standing.relations_at(memberships, self.puller.head);
         self.page.push_access(assignment, rights, relations, None);
-        for row in rows {
-            let changes = changes.remove(&row.document).unwrap_or_default();
-            self.page.push_document(&row, &changes, true);
+        for whole in bundle {
+            self.page.push_document(whole.named, whole.changes, true);
         }
     }
 
@@ -662,14 +729,6 @@ impl Pull<'_> {
 /// Whether the device holds as many customers as it can. What becomes its own later is delivered all the same.
 fn is_device_full(backfill: &Backfill, delivered: u32) -> bool {
     backfill.since == 0 && delivered as usize >= DEVICE_CUSTOMERS_MAX
-}
-
-fn by_row_customer(rows: Vec<DocumentRow>) -> BTreeMap<CustomerId, Vec<DocumentRow>> {
-    let mut grouped: BTreeMap<CustomerId, Vec<DocumentRow>> = BTreeMap::new();
-    for row in rows {
-        grouped.entry(row.customer).or_default().push(row);
-    }
-    grouped
 }
 
 /// Adds what became visible between two places to the backfills: to the last one if it has not begun.

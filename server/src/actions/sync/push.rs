@@ -560,6 +560,7 @@ pub(crate) fn document_write(
             .then(|| serde_json::to_string(&projection.conflicts).unwrap_or_default()),
         external_id: None,
         changes,
+        earlier: before.and_then(|loaded| loaded.packed.clone()),
         feeds,
     }
 }

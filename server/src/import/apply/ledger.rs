@@ -367,6 +367,7 @@ impl Draft {
                 .then(|| serde_json::to_string(&projection.conflicts).unwrap_or_default()),
             external_id: wanted.external_id,
             changes: vec![change],
+            earlier: before.as_ref().and_then(|loaded| loaded.packed.clone()),
             feeds,
         }
     }

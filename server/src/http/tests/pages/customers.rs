@@ -343,8 +343,12 @@ async fn of_two_values_one_is_chosen() {
         let mut row = row;
         row.conflicts = Some(conflict.to_string());
         let mut tx = company.test.app.database.write().await.unwrap();
+        let mut stored = crate::storage::packed::list_stored(&mut tx, company.org, &[(shop, card)])
+            .await
+            .unwrap();
+        let stored = stored.remove(&card).unwrap();
         assert!(
-            crate::storage::read_model::update(&mut tx, company.org, &row, 2)
+            crate::storage::read_model::update(&mut tx, company.org, &row, 2, &stored)
                 .await
                 .unwrap()
         );

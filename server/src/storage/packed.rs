@@ -1,0 +1,371 @@
+//! What devices are sent of each document, in the order in which customers are delivered: who may read it and, unless
+//! they are many, its changes in one piece.
+//!
+//! A cache of `document` and `change`, written in the same transactions. A customer's documents lie together here and
+//! come as one value, because rows are what reading costs: a first sync reads thousands of changes. `verify` compares
+//! it with the log and `rebuild` makes it anew.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::Bytes;
+use sqlx::QueryBuilder;
+use sync_core::{
+    document::{ChangeId, Kind},
+    ids::{ActorId, ChangeHash, CustomerId, DeviceId, DocumentId, OrgId, UserId},
+    time::Timestamp,
+    visibility::DocumentFacts,
+};
+use uuid::Uuid;
+
+use super::{
+    StorageError, Tx,
+    documents::{DocumentWrite, LoggedChange},
+    on,
+    sizes::{LIST_MAX, filled, pieces},
+};
+
+/// Bytes up to which a document's changes are kept in one piece; each change writes the piece again. Beyond it they are
+/// read from the log.
+pub const CHANGES_BYTES_MAX: usize = 4 * 1024;
+
+/// Places in the table asked for at once: both databases look for each of the customers with each of the documents.
+const PLACES_MAX: usize = 16;
+
+/// A document as a device is sent it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PackedDocument {
+    /// Its id.
+    pub document: DocumentId,
+    /// Its kind.
+    pub kind: Kind,
+    /// Who made it.
+    pub author: UserId,
+    /// Who is responsible; none: the owner.
+    pub responsible: Option<UserId>,
+    /// Who has checked in, for a visit.
+    pub checked_in_by: Option<UserId>,
+    /// Its changes; none: they are many, and only in the log.
+    pub changes: Option<PackedChanges>,
+}
+
+impl PackedDocument {
+    /// What decides who may do what with it, given the customer's owner.
+    #[must_use]
+    pub fn facts(&self, owner: Option<UserId>) -> DocumentFacts {
+        DocumentFacts {
+            kind: self.kind,
+            author: Some(self.author),
+            responsible: self.responsible,
+            owner,
+            checked_in_by: self.checked_in_by,
+        }
+    }
+}
+
+/// Changes of a document in the order of the log, in one piece.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PackedChanges(Vec<u8>);
+
+#[derive(Serialize, Deserialize)]
+struct PackedChange<'a> {
+    actor: ActorId,
+    seq: u64,
+    log_seq: i64,
+    hash: ChangeHash,
+    author: UserId,
+    device: Option<DeviceId>,
+    received_at: i64,
+    late: bool,
+    #[serde(borrow)]
+    body: Option<&'a Bytes>,
+}
+
+impl PackedChanges {
+    /// These changes, or none if they are too many for one piece.
+    #[must_use]
+    pub fn of(changes: &[LoggedChange]) -> Option<Self> {
+        let mut packed = Self::default();
+        for change in changes {
+            packed.push(&PackedChange {
+                actor: change.id.actor,
+                seq: change.id.seq,
+                log_seq: change.log_seq,
+                hash: change.hash,
+                author: change.author,
+                device: change.device,
+                received_at: change.received_at.0,
+                late: change.late,
+                body: change.body.as_deref().map(Bytes::new),
+            });
+        }
+        packed.fitting()
+    }
+
+    /// With the changes of a write behind them; none if they become too many.
+    fn with(mut self, write: &DocumentWrite, first_seq: i64, received_at: Timestamp) -> Option<Self> {
+        for (change, log_seq) in write.changes.iter().zip(first_seq..) {
+            self.push(&PackedChange {
+                actor: change.built.change.actor,
+                seq: change.built.change.seq,
+                log_seq,
+                hash: change.built.hash,
+                author: change.author,
+                device: change.device,
+                received_at: received_at.0,
+                late: change.late,
+                body: Some(Bytes::new(&change.built.body)),
+            });
+        }
+        self.fitting()
+    }
+
+    fn push(&mut self, change: &PackedChange<'_>) {
+        let bytes = std::mem::take(&mut self.0);
+        // Nothing in it is beyond what postcard can write.
+        self.0 = postcard::to_extend(change, bytes).unwrap_or_default();
+    }
+
+    fn fitting(self) -> Option<Self> {
+        (self.0.len() <= CHANGES_BYTES_MAX).then_some(self)
+    }
+
+    /// The changes, in the order of the log.
+    ///
+    /// # Errors
+    /// `Decode` for bytes that this program did not write.
+    pub fn unpack(&self, document: DocumentId) -> Result<Vec<LoggedChange>, StorageError> {
+        let mut changes = Vec::with_capacity(1);
+        let mut rest = &self.0[..];
+        while !rest.is_empty() {
+            let (change, behind) = postcard::take_from_bytes::<PackedChange<'_>>(rest).map_err(damaged)?;
+            rest = behind;
+            changes.push(LoggedChange {
+                document,
+                id: ChangeId {
+                    actor: change.actor,
+                    seq: change.seq,
+                },
+                log_seq: change.log_seq,
+                hash: change.hash,
+                body: change.body.map(|body| body.to_vec()),
+                author: change.author,
+                device: change.device,
+                received_at: Timestamp(change.received_at),
+                late: change.late,
+            });
+        }
+        Ok(changes)
+    }
+}
+
+/// The form in the table. A piece of a list carries its length, so that those of a customer can stand one after the
+/// other.
+#[derive(Serialize, Deserialize)]
+struct Record<'a> {
+    document: DocumentId,
+    kind: u8,
+    author: UserId,
+    responsible: Option<UserId>,
+    checked_in_by: Option<UserId>,
+    #[serde(borrow)]
+    changes: Option<&'a Bytes>,
+}
+
+impl Record<'_> {
+    // None: a kind of a newer version.
+    fn read(&self) -> Option<PackedDocument> {
+        Some(PackedDocument {
+            document: self.document,
+            kind: Kind::from_number(self.kind)?,
+            author: self.author,
+            responsible: self.responsible,
+            checked_in_by: self.checked_in_by,
+            changes: self.changes.map(|changes| PackedChanges(changes.to_vec())),
+        })
+    }
+}
+
+/// The bytes in the table.
+#[must_use]
+pub fn stored(document: &PackedDocument) -> Vec<u8> {
+    let record = Record {
+        document: document.document,
+        kind: document.kind.number(),
+        author: document.author,
+        responsible: document.responsible,
+        checked_in_by: document.checked_in_by,
+        changes: document.changes.as_ref().map(|changes| Bytes::new(&changes.0)),
+    };
+    // Nothing in it is beyond what postcard can write.
+    postcard::to_stdvec(&record).unwrap_or_default()
+}
+
+fn damaged(error: postcard::Error) -> StorageError {
+    StorageError::Decode(format!("a packed document cannot be read ({error}); run `fieldpool rebuild`").into())
+}
+
+fn read_all(bytes: &[u8]) -> Result<Vec<PackedDocument>, StorageError> {
+    let mut documents = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (record, behind) = postcard::take_from_bytes::<Record<'_>>(rest).map_err(damaged)?;
+        rest = behind;
+        documents.extend(record.read());
+    }
+    documents.sort_unstable_by_key(|document| document.document);
+    Ok(documents)
+}
+
+/// All documents of these customers, by id.
+///
+/// # Errors
+/// The driver's; `Decode` for a damaged row.
+pub async fn list_by_customer(
+    tx: &mut Tx,
+    org: OrgId,
+    customers: &[CustomerId],
+) -> Result<BTreeMap<CustomerId, Vec<PackedDocument>>, StorageError> {
+    let mut documents = BTreeMap::new();
+    for chunk in customers.chunks(LIST_MAX) {
+        // One value a customer: the pieces of all its documents, one behind the other, nothing between them.
+        let rows: Vec<(Uuid, Vec<u8>)> = on!(tx, |connection| {
+            let mut query = QueryBuilder::new("SELECT customer_id, string_agg(packed, ");
+            query
+                .push_bind(&b""[..])
+                .push(") FROM packed_document WHERE org_id = ")
+                .push_bind(org.0)
+                .push(" AND customer_id IN (");
+            let mut list = query.separated(", ");
+            for customer in filled(chunk) {
+                list.push_bind(customer.0);
+            }
+            query.push(") GROUP BY customer_id");
+            query.build_query_as().fetch_all(connection).await
+        })?;
+        for (customer, packed) in rows {
+            documents.insert(CustomerId(customer), read_all(&packed)?);
+        }
+    }
+    Ok(documents)
+}
+
+/// These documents, as far as they exist, by id.
+///
+/// # Errors
+/// The driver's; `Decode` for a damaged row.
+pub async fn list(
+    tx: &mut Tx,
+    org: OrgId,
+    documents: &[(CustomerId, DocumentId)],
+) -> Result<BTreeMap<DocumentId, PackedDocument>, StorageError> {
+    let mut found = BTreeMap::new();
+    for (_, packed) in list_stored(tx, org, documents).await? {
+        found.extend(
+            read_all(&packed)?
+                .into_iter()
+                .map(|document| (document.document, document)),
+        );
+    }
+    Ok(found)
+}
+
+/// The rows of these documents as they are stored, for whoever compares or replaces them.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_stored(
+    tx: &mut Tx,
+    org: OrgId,
+    documents: &[(CustomerId, DocumentId)],
+) -> Result<BTreeMap<DocumentId, Vec<u8>>, StorageError> {
+    let mut found = BTreeMap::new();
+    for chunk in documents.chunks(PLACES_MAX) {
+        let rows: Vec<(Uuid, Vec<u8>)> = on!(tx, |connection| {
+            let mut query = QueryBuilder::new("SELECT document_id, packed FROM packed_document WHERE org_id = ");
+            query.push_bind(org.0).push(" AND customer_id IN (");
+            let mut list = query.separated(", ");
+            for (customer, _) in filled(chunk) {
+                list.push_bind(customer.0);
+            }
+            query.push(") AND document_id IN (");
+            let mut list = query.separated(", ");
+            for (_, document) in filled(chunk) {
+                list.push_bind(document.0);
+            }
+            query.push(")");
+            query.build_query_as().fetch_all(connection).await
+        })?;
+        found.extend(
+            rows.into_iter()
+                .map(|(document, packed)| (DocumentId(document), packed)),
+        );
+    }
+    Ok(found)
+}
+
+/// Writes what devices are sent of documents that have just been appended to.
+pub(super) async fn append(
+    tx: &mut Tx,
+    org: OrgId,
+    received_at: Timestamp,
+    placed: &[(i64, &DocumentWrite)],
+) -> Result<(), StorageError> {
+    let mut rows: Vec<(CustomerId, DocumentId, Vec<u8>)> = placed
+        .iter()
+        .map(|(first_seq, write)| {
+            let earlier = match write.expected_version {
+                0 => Some(PackedChanges::default()),
+                _ => write.earlier.clone(),
+            };
+            let packed = PackedDocument {
+                document: write.document,
+                kind: write.kind,
+                author: write.author,
+                responsible: write.responsible,
+                checked_in_by: write.checked_in_by,
+                changes: earlier.and_then(|earlier| earlier.with(write, *first_seq, received_at)),
+            };
+            (write.customer, write.document, stored(&packed))
+        })
+        .collect();
+    rows.sort_unstable_by_key(|(customer, document, _)| (*customer, *document));
+    put_rows(tx, org, &rows).await
+}
+
+/// Writes a document in place of what stood there.
+///
+/// # Errors
+/// The driver's.
+pub async fn put(tx: &mut Tx, org: OrgId, customer: CustomerId, document: &PackedDocument) -> Result<(), StorageError> {
+    put_rows(tx, org, &[(customer, document.document, stored(document))]).await
+}
+
+/// Writes the bytes of a document in place of what stood there.
+pub(super) async fn put_stored(
+    tx: &mut Tx,
+    org: OrgId,
+    customer: CustomerId,
+    document: DocumentId,
+    packed: Vec<u8>,
+) -> Result<(), StorageError> {
+    put_rows(tx, org, &[(customer, document, packed)]).await
+}
+
+async fn put_rows(tx: &mut Tx, org: OrgId, rows: &[(CustomerId, DocumentId, Vec<u8>)]) -> Result<(), StorageError> {
+    for piece in pieces(rows) {
+        on!(tx, |connection| {
+            let mut query =
+                QueryBuilder::new("INSERT INTO packed_document (org_id, customer_id, document_id, packed) ");
+            query.push_values(piece, |mut row, (customer, document, packed)| {
+                row.push_bind(org.0)
+                    .push_bind(customer.0)
+                    .push_bind(document.0)
+                    .push_bind(&packed[..]);
+            });
+            query.push(" ON CONFLICT (org_id, customer_id, document_id) DO UPDATE SET packed = excluded.packed");
+            query.build().execute(connection).await.map(drop)
+        })?;
+    }
+    Ok(())
+}
