@@ -29,6 +29,7 @@ from fieldpool import (
     PhoneEvent,
     PhoneObserver,
     Place,
+    PokeListener,
     Provisional,
 )
 
@@ -67,6 +68,22 @@ class Listener(PhoneObserver):
 
     def on_event(self, event):
         self.events.append(event)
+
+
+class Ear(PokeListener):
+    """Listens until it has heard news twice: that the line is open, and something."""
+
+    def __init__(self):
+        self.open, self.poked = threading.Event(), threading.Event()
+
+    def on_heard(self, news):
+        if not news:
+            return True
+        if not self.open.is_set():
+            self.open.set()
+            return True
+        self.poked.set()
+        return False
 
 
 class PhoneTest(unittest.TestCase):
@@ -237,19 +254,39 @@ class Everyday(PhoneTest):
         self.assertEqual(phone.customers(), [])
         self.assertIn("Alfreds Futterkiste", [item.name for item in phone.search_online("alfreds")])
 
-    def test_in_flight_mode_work_goes_on_and_nothing_is_sent(self):
+    def test_in_flight_mode_work_goes_on_and_nothing_is_sent_also_after_a_restart(self):
         phone = self.phone()
         customer = self.of(phone)
         phone.set_flight_mode(True)
-        self.assertTrue(phone.flight_mode())
         visit = phone.add_visit(customer, NewVisit(note="in the air"))
-        for call in (phone.sync, lambda: phone.search_online("x")):
+        phone = Phone.open(f"{self.folder}/1")
+        self.assertTrue(phone.flight_mode() and phone.status().flight_mode)
+        for call in (
+            phone.sync,
+            lambda: phone.search_online("x"),
+            lambda: phone.listen(Ear()),
+            lambda: phone.enroll(self.company.url, "li", PASSWORD, "python"),
+        ):
             with self.assertRaises(PhoneError.Offline) as caught:
                 call()
-            self.assertCode("offline", caught)
+            self.assertCode("flight_mode", caught)
         phone.set_flight_mode(False)
         phone.sync()
         self.assertEqual(phone.document(visit).state, DocumentState.SYNCED)
+
+    def test_a_list_marks_what_is_pending_and_an_entry_says_what_was_written(self):
+        phone = self.phone()
+        customer = phone.create_customer(NewCustomer(name="Marked", region="north"))
+        phone.sync()
+        phone.add_visit(customer, NewVisit(note="seen", ended_at_ms=1_700_000_000_000))
+        phone.edit_customer(customer, CustomerPart.CARD, [FieldEdit.SET("name", text("Still marked"))])
+        phone.edit_customer(customer, CustomerPart.CARD, [FieldEdit.SET("region", FieldValue.EMPTY())])
+        item, = phone.customers("still marked")
+        self.assertEqual((item.pending, item.refused, item.conflicts), (3, 0, 0))
+        self.assertEqual(item.last_contact_ms, 1_700_000_000_000)
+        written = [{field.name: field.value for field in entry.fields} for entry in phone.outbox()]
+        self.assertEqual(written[0]["note"], text("seen"))
+        self.assertEqual(written[1:], [{"name": text("Still marked")}, {"region": FieldValue.EMPTY()}])
 
     def test_the_library_says_which_version_it_is(self):
         self.assertRegex(fieldpool.version(), r"^\d+\.\d+\.\d+")
@@ -603,6 +640,23 @@ class Threads(PhoneTest):
             self.assertEqual(phone.document(visit).state, DocumentState.SYNCED)
 
         self.in_threads(a_working_day)
+
+    def test_a_phone_that_listens_hears_of_what_another_has_sent(self):
+        listening, other = self.phone(), self.phone()
+        customer = self.new_customer(other, "Loud")
+        listening.sync()
+        ear = Ear()
+
+        def speak():
+            ear.open.wait(PATIENCE_S)
+            other.add_visit(customer, NewVisit(note="heard"))
+            other.sync()
+            ear.poked.wait(PATIENCE_S)
+
+        self.in_threads(lambda: listening.listen(ear), speak)
+        self.assertTrue(ear.poked.is_set())
+        listening.sync()
+        self.assertEqual(value_of(listening.customer(customer).timeline[0], "note"), "heard")
 
     def test_the_last_reference_may_go_while_a_call_runs(self):
         self.phone()

@@ -6,17 +6,16 @@
 //! since 1970, dates are `YYYY-MM-DD`.
 //!
 //! **Threads.** Every call blocks. Those that ask the server ([`Phone::enroll`], [`Phone::sync`],
-//! [`Phone::search_online`]) wait for the network, up to minutes where the server is busy: call them from a worker
+//! [`Phone::search_online`], [`Phone::listen`]) wait for the network, up to minutes where the server is busy: call them from a worker
 //! thread or a background job, never from the thread that draws. All others touch the local file only and take
 //! milliseconds, but may wait for a page of a running sync to be written: drawing threads should not call them either.
-//! A call that has begun cannot be taken back; [`Phone::set_flight_mode`] ends a sync at its next request.
+//! A call that has begun cannot be taken back; [`Phone::set_flight_mode`] ends a sync before its next round trip.
 //!
 //! It does not schedule syncs, does not translate (screens do, by code) and keeps no secrets from who can read the
 //! app's files: the store is not encrypted in this version.
 
 mod documents;
 mod error;
-mod line;
 mod observers;
 mod phone;
 mod reading;
@@ -25,7 +24,7 @@ mod records;
 
 pub use documents::{Conflict, Document, DocumentKind, DocumentState, Field, FieldValue, FieldWrite, WrittenValue};
 pub use error::PhoneError;
-pub use observers::{ObserverFailed, Observing, PhoneEvent, PhoneObserver};
+pub use observers::{ObserverFailed, Observing, PhoneEvent, PhoneObserver, PokeListener};
 pub use phone::{EncryptionKey, Phone};
 pub use recording::{CustomerPart, FieldEdit, NewContact, NewCustomer, NewFollowUp, NewOpportunity, NewVisit, Place};
 pub use records::{

@@ -212,6 +212,17 @@ fn written(json: &Json) -> WrittenValue {
     }
 }
 
+/// Fields as they were written; an emptied one is `Empty`.
+pub(super) fn written_fields(json: &Json) -> Vec<Field> {
+    let fields = json.as_object().into_iter().flatten();
+    fields
+        .map(|(name, value)| Field {
+            name: name.clone(),
+            value: field_value(value),
+        })
+        .collect()
+}
+
 fn read_fields(fields: &Map<String, Json>) -> Vec<Field> {
     let fields = fields.iter().filter(|(_, value)| !value.is_null());
     fields

@@ -11,7 +11,7 @@ pub enum PhoneError {
     /// The server cannot be reached, or flight mode is on. Show it small: all work goes on and is sent later.
     #[error("{code}: {reason}")]
     Offline {
-        /// `offline`.
+        /// `offline` or `flight_mode`.
         code: String,
         /// What to do.
         reason: String,
@@ -91,7 +91,7 @@ pub enum PhoneError {
     /// What was asked is refused: show it where it was asked.
     #[error("{code}: {reason}")]
     Refused {
-        /// Why, such as `not_permitted`, `not_found`, `schema` or `invalid_credentials`.
+        /// Why, such as `not_permitted`, `not_found`, `schema` or `wrong_credentials`.
         code: String,
         /// What to do.
         reason: String,

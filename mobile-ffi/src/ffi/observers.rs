@@ -67,6 +67,17 @@ pub trait PhoneObserver: Send + Sync {
     fn on_event(&self, event: PhoneEvent) -> Result<(), ObserverFailed>;
 }
 
+/// Somebody who listens to the server.
+#[uniffi::export(with_foreign)]
+pub trait PokeListener: Send + Sync {
+    /// `news`: something may have changed at the server, sync now; otherwise only a sign of life, every half a minute or
+    /// so. Gives whether to go on listening.
+    ///
+    /// # Errors
+    /// What it throws ends the listening.
+    fn on_heard(&self, news: bool) -> Result<bool, ObserverFailed>;
+}
+
 #[derive(Default)]
 pub(super) struct Observers(Mutex<List>);
 

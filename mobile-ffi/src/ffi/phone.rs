@@ -6,15 +6,15 @@ use std::{
 };
 
 use super::{
-    CustomerItem, Enrolled, Observing, PhoneError, PhoneEvent, PhoneObserver, SyncResult, SyncTotals,
-    error::guarded,
-    line::{FlightMode, Line},
-    observers::Observers,
-    records,
+    CustomerItem, Enrolled, Observing, PhoneError, PhoneEvent, PhoneObserver, PokeListener, SyncResult, SyncTotals,
+    error::guarded, observers::Observers, records,
 };
-use crate::{Seam, Store, StoreKey, phone::server_of};
+use crate::{
+    HttpTransport, Seam, Store, StoreKey,
+    phone::{Heard, server_of},
+};
 
-pub(super) type Engine = crate::Phone<Line>;
+pub(super) type Engine = crate::Phone<HttpTransport>;
 
 /// The key of an encrypted store.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
@@ -32,7 +32,6 @@ pub struct Phone {
     desk: Mutex<Engine>,
     /// What asks the server, one call at a time.
     line: Mutex<Engine>,
-    flight_mode: FlightMode,
     observers: Arc<Observers>,
 }
 
@@ -48,14 +47,12 @@ impl Phone {
         guarded(|| {
             let key = key.map(check_key).transpose()?;
             let folder = PathBuf::from(folder);
-            let flight_mode = FlightMode::default();
             let desk = Store::open_with_key(&folder, key.as_ref())?;
             let line = Store::open_with_key(&folder, key.as_ref())?;
             Ok(Arc::new(Self {
                 folder,
-                desk: Mutex::new(engine(desk, &flight_mode)?),
-                line: Mutex::new(engine(line, &flight_mode)?),
-                flight_mode,
+                desk: Mutex::new(engine(desk)?),
+                line: Mutex::new(engine(line)?),
                 observers: Arc::default(),
             }))
         })
@@ -65,7 +62,7 @@ impl Phone {
     /// same person in again keeps everything on the phone. Asks the server: not for the drawing thread.
     ///
     /// # Errors
-    /// `Offline`; `Refused` with `invalid_credentials`, `too_many_attempts`, or `not_permitted` if the store is another
+    /// `Offline`; `Refused` with `wrong_credentials`, `too_many_attempts`, or `not_permitted` if the store is another
     /// person's; `SyncInProgress` while a sync runs.
     pub fn enroll(
         &self,
@@ -82,8 +79,10 @@ impl Phone {
                 ));
             }
             let mut line = self.take_line()?;
-            self.check_flight_mode()?;
-            *line.transport_mut() = Line::new(&server, self.flight_mode.clone());
+            if line.flight_mode()? {
+                return Err(crate::PhoneError::FlightMode.into());
+            }
+            *line.transport_mut() = HttpTransport::new(&server);
             let enrolled = line.enroll(&server, &login, &password, &device_name)?;
             drop(line);
             self.observers.tell(&PhoneEvent::Enrolled);
@@ -99,7 +98,6 @@ impl Phone {
     pub fn sync(&self) -> Result<SyncResult, PhoneError> {
         guarded(|| {
             let mut line = self.take_line()?;
-            self.check_flight_mode()?;
             let result = line.sync_with(&mut |report| {
                 let totals = SyncTotals::of(report);
                 self.observers.tell(&PhoneEvent::SyncProgress { totals });
@@ -131,24 +129,43 @@ impl Phone {
     /// `Offline`, `Busy`, `SignInRequired`, `Locked`; `Refused` with `search_unavailable`.
     pub fn search_online(&self, query: String) -> Result<Vec<CustomerItem>, PhoneError> {
         guarded(|| {
-            self.check_flight_mode()?;
-            // A line of its own: a search does not wait for a sync.
-            let mut engine = engine(Store::open(&self.folder)?, &self.flight_mode)?;
-            let found = engine.search_online(&query)?;
+            let found = self.another_line()?.search_online(&query)?;
             Ok(found.iter().map(records::customer_item).collect())
         })
     }
 
-    /// Cuts this object's way to the server, or opens it again; a sync that runs ends at its next request. Lasts as
-    /// long as the object.
-    pub fn set_flight_mode(&self, on: bool) {
-        self.flight_mode.set(on);
-        self.observers.tell(&PhoneEvent::FlightMode { on });
+    /// Hears from the server that something this person may read has changed, until the listener says stop or the
+    /// stream ends, which it does after some minutes: call it again then, in a loop that waits longer after each
+    /// error. Asks the server and blocks for as long as it listens: give it a thread of its own.
+    ///
+    /// # Errors
+    /// `Offline`, also when the stream breaks; `Busy`, `SignInRequired`, `Locked`.
+    pub fn listen(&self, listener: Arc<dyn PokeListener>) -> Result<(), PhoneError> {
+        guarded(|| {
+            let mut line = self.another_line()?;
+            // A listener that fails has nobody left to tell.
+            line.listen(&mut |heard| listener.on_heard(heard != Heard::Silence).unwrap_or(false))?;
+            Ok(())
+        })
+    }
+
+    /// Turns the network off on this phone, or on again; a sync that runs ends before its next round trip. It stays as
+    /// it was set, also over a restart.
+    ///
+    /// # Errors
+    /// `StoreFailed`, `StorageFull`.
+    pub fn set_flight_mode(&self, on: bool) -> Result<(), PhoneError> {
+        self.at_desk(|desk| desk.set_flight_mode(on))?;
+        self.tell(&PhoneEvent::FlightMode { on });
+        Ok(())
     }
 
     /// Whether flight mode is on.
-    pub fn flight_mode(&self) -> bool {
-        self.flight_mode.is_on()
+    ///
+    /// # Errors
+    /// `StoreFailed`.
+    pub fn flight_mode(&self) -> Result<bool, PhoneError> {
+        self.at_desk(crate::Phone::flight_mode)
     }
 
     /// Has an observer told of what happens through this object, until what this returns is cancelled or dropped: keep
@@ -198,18 +215,15 @@ impl Phone {
         }
     }
 
-    fn check_flight_mode(&self) -> Result<(), PhoneError> {
-        if self.flight_mode.is_on() {
-            return Err(crate::PhoneError::Offline("flight mode is on".to_owned()).into());
-        }
-        Ok(())
+    /// For what does not wait for a sync.
+    fn another_line(&self) -> Result<Engine, PhoneError> {
+        engine(Store::open(&self.folder)?)
     }
 }
 
-fn engine(mut store: Store, flight_mode: &FlightMode) -> Result<Engine, PhoneError> {
+fn engine(mut store: Store) -> Result<Engine, PhoneError> {
     let server = server_of(&mut store)?.unwrap_or_default();
-    let line = Line::new(&server, flight_mode.clone());
-    Ok(crate::Phone::new(store, line, Seam::real()))
+    Ok(crate::Phone::new(store, HttpTransport::new(&server), Seam::real()))
 }
 
 fn check_key(key: EncryptionKey) -> Result<StoreKey, PhoneError> {

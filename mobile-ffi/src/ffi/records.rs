@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::documents::{self, Conflict, Document};
+use super::documents::{self, Conflict, Document, Field};
 use crate::SyncReport;
 
 /// A person.
@@ -65,6 +65,14 @@ pub struct CustomerItem {
     pub industry: Option<String>,
     /// What is asked for and not decided yet.
     pub provisional: Option<Provisional>,
+    /// Changes and requests without a final verdict.
+    pub pending: u32,
+    /// Entries of the tray.
+    pub refused: u32,
+    /// Documents with fields that have more than one value.
+    pub conflicts: u32,
+    /// When somebody last visited, or recorded a follow-up.
+    pub last_contact_ms: Option<i64>,
 }
 
 /// A customer with everything of him that this person may read.
@@ -87,7 +95,7 @@ pub struct Customer {
 }
 
 /// Something without a final verdict.
-#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct OutboxEntry {
     /// The kind of its document, or what was asked for (`claim`, `release`, `create`).
     pub kind: String,
@@ -97,6 +105,8 @@ pub struct OutboxEntry {
     pub customer: String,
     /// What was written, for a person to recognise it.
     pub what: String,
+    /// What was written, field by field; `map.entry` for an entry.
+    pub fields: Vec<Field>,
     /// Why it is still here; none if it has not been sent.
     pub reason: Option<String>,
     /// When it was recorded.
@@ -104,7 +114,7 @@ pub struct OutboxEntry {
 }
 
 /// Something that was refused, until somebody has dealt with it.
-#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct TrayEntry {
     /// To dismiss it by.
     pub id: i64,
@@ -116,6 +126,8 @@ pub struct TrayEntry {
     pub customer: String,
     /// What was written, for a person to recognise it.
     pub what: String,
+    /// What was written, field by field; `map.entry` for an entry.
+    pub fields: Vec<Field>,
     /// The code of the refusal.
     pub reason: Option<String>,
     /// Whose the customer is instead, where this person may know.
@@ -151,6 +163,8 @@ pub struct Status {
     pub lease_until_ms: Option<i64>,
     /// The server needs a newer app; local work goes on.
     pub upgrade_required: bool,
+    /// Somebody has turned the network off.
+    pub flight_mode: bool,
 }
 
 /// What a sync has done so far.
@@ -275,6 +289,10 @@ pub(super) fn customer_item(json: &Json) -> CustomerItem {
             Some("release") => Some(Provisional::Release),
             _ => None,
         },
+        pending: count(json, "pending"),
+        refused: count(json, "refused"),
+        conflicts: count(json, "conflicts"),
+        last_contact_ms: number(json, "last_contact"),
     }
 }
 
@@ -303,6 +321,7 @@ pub(super) fn outbox_entry(json: &Json) -> OutboxEntry {
         document: maybe_text(json, "document"),
         customer: text(json, "customer"),
         what: text(json, "what"),
+        fields: documents::written_fields(&json["fields"]),
         reason: maybe_text(json, "reason"),
         at_ms: number(json, "at"),
     }
@@ -315,6 +334,7 @@ pub(super) fn tray_entry(json: &Json) -> TrayEntry {
         document: maybe_text(json, "document"),
         customer: text(json, "customer"),
         what: text(json, "what"),
+        fields: documents::written_fields(&json["fields"]),
         reason: maybe_text(json, "reason"),
         owner: person(&json["owner"]),
         at_ms: number(json, "at"),
@@ -323,6 +343,7 @@ pub(super) fn tray_entry(json: &Json) -> TrayEntry {
 
 pub(super) fn status(json: &Json) -> Status {
     let count = |name: &str| json.get(name).and_then(Json::as_u64).unwrap_or_default();
+    let flag = |name: &str| json.get(name).and_then(Json::as_bool).unwrap_or_default();
     Status {
         user: person_of(&json["user"]),
         device: text(json, "device"),
@@ -335,7 +356,8 @@ pub(super) fn status(json: &Json) -> Status {
         photos_pending: count("photos_pending"),
         last_sync_ms: number(json, "last_sync"),
         lease_until_ms: number(json, "lease_until"),
-        upgrade_required: json.get("upgrade_required").and_then(Json::as_bool).unwrap_or_default(),
+        upgrade_required: flag("upgrade_required"),
+        flight_mode: flag("flight_mode"),
     }
 }
 
@@ -357,6 +379,11 @@ pub(super) fn text(json: &Json, key: &str) -> String {
 
 pub(super) fn maybe_text(json: &Json, key: &str) -> Option<String> {
     json.get(key).and_then(Json::as_str).map(str::to_owned)
+}
+
+fn count(json: &Json, key: &str) -> u32 {
+    let count = json.get(key).and_then(Json::as_u64).unwrap_or_default();
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 pub(super) fn number(json: &Json, key: &str) -> Option<i64> {
