@@ -130,6 +130,17 @@ fn a_client_that_trusts_the_authority_is_served_and_others_turn_away() {
     let answer = authority.client().get(&health).call().unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["strict-transport-security"], "max-age=31536000");
+    let mut metrics = authority
+        .client()
+        .get(&format!("{}/metrics", server.url))
+        .call()
+        .unwrap();
+    let metrics = metrics.body_mut().read_to_string().unwrap();
+    // The first of January 2090.
+    assert!(
+        metrics.contains("tls_certificate_expires_seconds 3786912000"),
+        "{metrics}"
+    );
     let stranger = Authority::new().client().get(&health).call().unwrap_err();
     assert!(stranger.to_string().contains("certificate"), "{stranger}");
     // Who speaks without TLS gets no answer that could be taken for one.
