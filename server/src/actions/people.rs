@@ -19,7 +19,7 @@ use crate::{
     storage::{
         Tx, audit,
         people::{self, Account},
-        pools, sessions, teams,
+        pools, sessions, sign_in_links, teams,
     },
 };
 
@@ -168,9 +168,10 @@ pub async fn change_place_in(
         pools::replace_of_user(tx, org, user, pools).await?;
     }
     people::update_place(tx, org, user, after.role, after.team, after.state).await?;
-    // Who has lost his place, or has another role now, signs in again.
+    // Who has lost his place, or has another role now, signs in again; no link from before does it for him.
     if after.state != UserState::Active || after.role != before.role {
         sessions::delete_of_user(tx, org, user).await?;
+        sign_in_links::delete_of_user(tx, org, user).await?;
     }
     let policy = policy_of(tx, org).await?;
     settle_scopes(tx, &after, &policy).await?;
@@ -213,6 +214,7 @@ pub async fn set_password(
         .ok_or_else(|| ActionError::refused(Code::NotFound))?;
     people::update_person(&mut tx, org, user, &account.name, account.email.as_deref(), Some(&hash)).await?;
     sessions::delete_of_user(&mut tx, org, user).await?;
+    sign_in_links::delete_of_user(&mut tx, org, user).await?;
     audit::append(&mut tx, org, &[row(&app.seam, by, "password_set", user)]).await?;
     tx.commit().await?;
     Ok(())

@@ -104,7 +104,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        actions::people::{PlaceChange, change_place},
+        actions::people::{PlaceChange, change_place, set_password},
         jobs::housekeeping::keep_house,
         testing,
     };
@@ -150,6 +150,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_new_password_ends_the_links_made_before_it() {
+        for test in testing::apps().await {
+            let org = test.organisation("A").await;
+            let wang = test.person(org, "wang", Role::Rep, None, &[]).await;
+            let token = create_sign_in_link(&test.app, org, wang, HOUR).await.unwrap();
+            set_password(&test.app, None, org, wang, "a longer password")
+                .await
+                .unwrap();
+            let refused = sign_in_by_link(&test.app, &token).await.err().unwrap();
+            assert_eq!(refused.code(), Some(Code::LinkExpired), "{}", test.name);
+        }
+    }
+
+    #[tokio::test]
     async fn nobody_signs_in_by_a_link_that_is_made_up_or_who_does_not_work_here() {
         for test in testing::apps().await {
             let org = test.organisation("A").await;
@@ -164,6 +178,9 @@ mod tests {
                 ..PlaceChange::default()
             };
             change_place(&test.app, None, org, wang, &leaves).await.unwrap();
+            let refused = sign_in_by_link(&test.app, &token).await.err().unwrap();
+            assert_eq!(refused.code(), Some(Code::LinkExpired));
+            let token = create_sign_in_link(&test.app, org, wang, HOUR).await.unwrap();
             let refused = sign_in_by_link(&test.app, &token).await.err().unwrap();
             assert_eq!(refused.code(), Some(Code::AccountNotActive));
         }

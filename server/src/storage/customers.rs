@@ -9,7 +9,7 @@ use sync_core::{
 };
 use uuid::Uuid;
 
-use super::{Reach, StorageError, Tx, on};
+use super::{Reach, StorageError, Tx, on, sizes::filled};
 
 /// A customer: who has it, and what its card says in lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,12 +227,15 @@ pub async fn list_activity(tx: &mut Tx, org: OrgId, customers: &[CustomerId]) ->
         let mut query = QueryBuilder::new(
             "SELECT customer_id, kind, MAX(created_at), COUNT(conflicts) FROM document WHERE erased_at IS NULL AND org_id = ",
         );
+        query
+            .push_bind(org.0)
+            .push(" AND document_id IN (SELECT document_id FROM packed_document WHERE org_id = ");
         query.push_bind(org.0).push(" AND customer_id IN (");
         let mut ids = query.separated(", ");
-        for id in customers {
+        for id in filled(customers) {
             ids.push_bind(id.0);
         }
-        query.push(") GROUP BY customer_id, kind");
+        query.push(")) GROUP BY customer_id, kind");
         query.build_query_as().fetch_all(connection).await
     })?;
     let read = |(customer, kind, last, conflicts)| {

@@ -82,6 +82,12 @@ struct PackedChange<'a> {
 }
 
 impl PackedChanges {
+    /// How many bytes it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
     /// These changes, or none if they are too many for one piece.
     #[must_use]
     pub fn of(changes: &[LoggedChange]) -> Option<Self> {

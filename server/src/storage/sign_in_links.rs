@@ -66,6 +66,21 @@ pub async fn take(tx: &mut Tx, token_sha256: &[u8], now: Timestamp) -> Result<Op
     Ok(row.map(|(org, user)| (OrgId(org), UserId(user))))
 }
 
+/// Removes every link of a person.
+///
+/// # Errors
+/// The driver's.
+pub async fn delete_of_user(tx: &mut Tx, org: OrgId, user: UserId) -> Result<(), StorageError> {
+    on!(tx, |c| {
+        sqlx::query("DELETE FROM sign_in_link WHERE org_id = $1 AND user_id = $2")
+            .bind(org.0)
+            .bind(user.0)
+            .execute(c)
+            .await
+            .map(|_| ())
+    })
+}
+
 /// Removes links whose time is over.
 ///
 /// # Errors

@@ -37,6 +37,8 @@ const GRANT_CUSTOMERS: i64 = 200;
 /// Customers whose documents are read first; from their size follows how many are read next.
 const GRANT_CUSTOMERS_FIRST: usize = 16;
 
+/// Bytes of a packed document beside its changes, about.
+const DOCUMENT_BYTES: usize = 64;
 /// Scopes up to which only memberships in them are read; beyond it a customer's few are.
 const SCOPES_NAMED_MAX: usize = 64;
 
@@ -61,8 +63,8 @@ pub(super) struct Pulled {
     pub(super) evictions: Vec<EvictionRow>,
 }
 
-/// Reads the next page. None if there is nothing new since the cursor. `wrote` says that this very device has just
-/// appended something: then it need not be asked whether there is anything.
+/// Reads the next page. None if there is nothing new since the cursor. `wrote` says that this very device has just sent
+/// changes: then it need not be asked whether there is anything.
 pub(super) async fn pull(
     tx: &mut Tx,
     puller: &Puller<'_>,
@@ -577,14 +579,14 @@ impl Pull<'_> {
                         read => (room * read / usize::max(bytes, 1)).clamp(1, GRANT_CUSTOMERS as usize),
                     };
                     let next: Vec<CustomerId> = granted.clone().take(count).collect();
-                    bundles = self.read_whole(tx, &customers, &next).await?;
+                    let stored;
+                    (bundles, stored) = self.read_whole(tx, &customers, &next).await?;
                     read += next.len();
+                    bytes += stored;
                 }
                 granted.next();
                 *delivered += 1;
-                let before = self.page.bytes();
                 self.grant(&customers, customer, bundles.remove(&customer).unwrap_or_default());
-                bytes += self.page.bytes() - before;
             }
             backfill.position = Some(Position {
                 scope: index as u16,
@@ -595,16 +597,18 @@ impl Pull<'_> {
         Ok(true)
     }
 
-    /// What the viewer may read of these customers, with all changes. Each of the customers has an entry.
+    /// What the viewer may read of these customers, with all changes, and how many bytes were read for it, those of
+    /// documents he may not read included. Each of the customers has an entry.
     async fn read_whole(
         &self,
         tx: &mut Tx,
         customers: &Customers,
         ids: &[CustomerId],
-    ) -> Result<BTreeMap<CustomerId, Vec<Whole>>, StorageError> {
+    ) -> Result<(BTreeMap<CustomerId, Vec<Whole>>, usize), StorageError> {
         let mut stored = packed::list_by_customer(tx, self.org(), ids).await?;
         let mut bundles: BTreeMap<CustomerId, Vec<Whole>> = BTreeMap::new();
         let mut many = Vec::new();
+        let mut bytes = 0;
         for customer in ids {
             let rights = self.rights(customers, *customer, self.puller.head);
             let owner = customers
@@ -613,6 +617,7 @@ impl Pull<'_> {
                 .and_then(|assignment| assignment.owner);
             let mut bundle = Vec::new();
             for document in stored.remove(customer).unwrap_or_default() {
+                bytes += DOCUMENT_BYTES + document.changes.as_ref().map_or(0, packed::PackedChanges::bytes);
                 if !document_access(rights, self.puller.user, &document.facts(owner)).may_read() {
                     continue;
                 }
@@ -639,11 +644,16 @@ impl Pull<'_> {
             let mut changes = documents::list_changes(tx, self.org(), &many, 0).await?;
             for whole in bundles.values_mut().flatten() {
                 if let Some(changes) = changes.remove(&whole.named.document) {
+                    bytes += changes
+                        .iter()
+                        .filter_map(|change| change.body.as_ref())
+                        .map(Vec::len)
+                        .sum::<usize>();
                     whole.changes = changes;
                 }
             }
         }
-        Ok(bundles)
+        Ok((bundles, bytes))
     }
 
     fn grant(&mut self, customers: &Customers, customer: CustomerId, bundle: Vec<Whole>) {

@@ -190,7 +190,9 @@ fn query_of(visitor: &Visitor) -> Fields {
 /// A page of this server to go on to. Anything else, such as another site's address, becomes the list.
 fn safe_next(next: Option<&str>) -> String {
     let ours = |next: &&str| {
-        next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n']) && next.is_ascii()
+        // Browsers drop tabs and line ends from an address before they read it.
+        let plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+        plain && next.starts_with('/') && !next.starts_with("//")
     };
     next.filter(ours).unwrap_or("/customers").to_owned()
 }
@@ -205,6 +207,7 @@ mod tests {
             "https://evil.example",
             "//evil.example",
             "/\\evil.example",
+            "/\t/evil.example",
             "javascript:alert(1)",
             "",
             "a",
