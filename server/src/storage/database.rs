@@ -1,7 +1,7 @@
 //! Opening the two databases and beginning transactions on them.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
@@ -10,12 +10,15 @@ use std::{
 
 use sqlx::{
     ConnectOptions, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use super::{StorageError, migrate};
 
+/// The embedded database's file in its folder.
+const FILE_NAME: &str = "fieldpool.sqlite";
 /// How long a writer waits for another process (an import beside the server) before it reports `busy`.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Readers on the embedded database; each keeps its own page cache, so more costs memory.
@@ -68,9 +71,23 @@ pub enum OpenError {
     /// The database refused.
     #[error("cannot open the database: {0}")]
     Database(#[from] StorageError),
+    /// The tables were made by a version whose first migrations were others, or by a newer one.
+    #[error(
+        "the database was made by another version of fieldpool, whose tables do not fit this one; use that version, or begin with another --data folder or database"
+    )]
+    OtherVersion,
     /// The schema could not be brought up to date.
     #[error("cannot bring the database up to date: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(sqlx::migrate::MigrateError),
+}
+
+impl From<MigrateError> for OpenError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMismatch(_) | MigrateError::VersionMissing(_) => Self::OtherVersion,
+            other => Self::Migration(other),
+        }
+    }
 }
 
 impl Database {
@@ -86,10 +103,10 @@ impl Database {
             path: folder.to_path_buf(),
             source,
         };
-        std::fs::create_dir_all(folder).map_err(unusable)?;
+        make_private(folder).map_err(unusable)?;
         let lock = if exclusive { Some(lock_folder(folder)?) } else { None };
         let options = SqliteConnectOptions::new()
-            .filename(folder.join("fieldpool.sqlite"))
+            .filename(folder.join(FILE_NAME))
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             // Acknowledged means durable: FULL syncs the log at every commit.
@@ -198,6 +215,22 @@ impl Database {
     }
 }
 
+/// Makes the folder and the database's file so that only this user may read them: they hold the server's keys. What is
+/// there already keeps its rights; the log beside the file gets the file's.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = DirBuilder::new();
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        builder.mode(0o700);
+        options.mode(0o600);
+    }
+    builder.recursive(true).create(folder)?;
+    options.open(folder.join(FILE_NAME)).map(drop)
+}
+
 fn lock_folder(folder: &Path) -> Result<Arc<File>, OpenError> {
     let unusable = |source| OpenError::Folder {
         path: folder.to_path_buf(),
@@ -244,6 +277,52 @@ impl Tx {
         match self {
             Self::Sqlite(transaction) => transaction.rollback().await,
             Self::Postgres(transaction) => transaction.rollback().await,
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_new_folder_and_its_database_are_for_this_user_only() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("data");
+        let database = Database::open_sqlite(&folder, false).await.unwrap();
+        let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(folder.clone()), 0o700);
+        for file in [
+            FILE_NAME.to_owned(),
+            format!("{FILE_NAME}-wal"),
+            format!("{FILE_NAME}-shm"),
+        ] {
+            assert_eq!(mode(folder.join(&file)), 0o600, "{file}");
+        }
+        database.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_database_of_another_version_is_refused_with_what_to_do() {
+        for other in [
+            "UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1",
+            "INSERT INTO _sqlx_migrations SELECT version + 1000, description, installed_on, success, checksum, \
+             execution_time FROM _sqlx_migrations WHERE version = 1",
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let database = Database::open_sqlite(folder.path(), false).await.unwrap();
+            let mut tx = database.write().await.unwrap();
+            let Tx::Sqlite(connection) = &mut tx else {
+                unreachable!()
+            };
+            sqlx::query(other).execute(&mut **connection).await.unwrap();
+            tx.commit().await.unwrap();
+            database.close().await;
+            let refused = Database::open_sqlite(folder.path(), false).await.err().unwrap();
+            assert!(matches!(refused, OpenError::OtherVersion), "{refused}");
+            assert!(refused.to_string().contains("another --data folder"));
         }
     }
 }
