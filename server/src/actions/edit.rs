@@ -119,11 +119,12 @@ async fn add_document(
         };
         let loaded = load(&mut tx, asker.org, document).await?;
         tx.rollback().await?;
-        if place.relations(&bench).is_empty() {
-            return Err(ActionError::refused(Code::NotFound));
-        }
         let general = bench.standing.rights_at(&place.memberships, bench.head).of(kind);
         let is_first_card = is_creating && loaded.is_none();
+        // Who creates a customer for a pool may have nothing more to do with it.
+        if place.relations(&bench).is_empty() && !is_first_card {
+            return Err(ActionError::refused(Code::NotFound));
+        }
         if !(general.may_write() || general.may_create() && !kind.is_single() || is_first_card) {
             return Err(ActionError::refused(Code::NotPermitted));
         }

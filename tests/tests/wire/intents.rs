@@ -1,10 +1,11 @@
 //! What the server alone decides: creates, claims, returns, assignments, who is responsible.
 
-use server::actions::people::PlaceChange;
+use serde_json::{Map, Value as Json, json};
+use server::actions::{edit::create_customer, people::PlaceChange};
 use sync_core::{
     document::Kind,
     ids::{CustomerId, PoolId},
-    protocol::message::{IntentAction, IntentOutcome},
+    protocol::message::{IntentAction, IntentOutcome, Verdict},
 };
 use tests::{
     oracle,
@@ -260,5 +261,41 @@ async fn whoever_becomes_responsible_gets_the_document_and_who_was_loses_it() {
             code(&li.ask(customer, make(first.document, Some("li"))).await),
             "not_found"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_manager_who_is_not_in_a_pool_can_add_a_customer_to_it_with_its_card() {
+    for company in Company::each().await {
+        let fields: Map<String, Json> = [("name".to_owned(), json!("web"))].into_iter().collect();
+        let asker = company.asker("boss");
+        let on_web = create_customer(company.app(), asker, Some(company.pool), &fields)
+            .await
+            .unwrap();
+        let mut boss = company.phone("boss").await;
+        boss.pull().await;
+        let on_phone = CustomerId(company.app().seam.uuid());
+        let create = IntentAction::Create {
+            pool: Some(company.pool),
+        };
+        assert!(matches!(
+            boss.ask(on_phone, create).await,
+            IntentOutcome::Accepted { marked: None, .. }
+        ));
+        let card = boss.write(on_phone, Kind::Card, &[text("name", "phone")]);
+        assert_eq!(boss.push(&[card]).await, [ACCEPTED], "{}", company.test.name);
+        let mut wang = company.phone("wang").await;
+        wang.pull().await;
+        for (customer, name) in [(on_web, "web"), (on_phone, "phone")] {
+            assert_eq!(
+                wang.shown(wang.card(customer), "name"),
+                Some(format!("Scalar(Str({name:?}))")),
+                "{}",
+                company.test.name
+            );
+        }
+        // It is not his for that: his next edit of it waits for a decision.
+        let again = boss.edit(boss.card(on_phone), &[text("name", "mine")]);
+        assert!(matches!(boss.push(&[again]).await[..], [Verdict::Quarantined { .. }]));
     }
 }

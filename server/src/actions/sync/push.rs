@@ -366,7 +366,9 @@ fn customer_standing(
     let memberships = facts.memberships.get(&customer).map(Vec::as_slice).unwrap_or_default();
     let rights = pusher.standing.rights_at(memberships, facts.head);
     let loss = pusher.standing.last_loss(memberships, facts.head);
-    if rights.is_empty() && loss.is_none() {
+    // Who created it for a pool may have nothing to do with it, and still brings its card.
+    let created_it = assignment.created_by == pusher.user;
+    if rights.is_empty() && loss.is_none() && !created_it {
         return CustomerStanding::Unknown;
     }
     let confirmed = facts.confirmed.get(&customer).copied().unwrap_or(0);
@@ -374,7 +376,7 @@ fn customer_standing(
         rights,
         before_loss: loss.filter(|(lost, _)| *lost > confirmed).map(|(_, before)| before),
         claim_lost: facts.lost_claims.contains(&customer),
-        created_it: assignment.created_by == pusher.user,
+        created_it,
     }
 }
 
