@@ -11,6 +11,7 @@ mod database;
 pub mod devices;
 pub mod documents;
 pub mod dump;
+pub mod feeds;
 pub mod imports;
 pub mod keys;
 pub mod leases;

@@ -28,7 +28,7 @@ use crate::{
     storage::{
         Tx,
         audit::{self, AuditRow},
-        devices, documents, log, organisation,
+        devices, documents, feeds, log, organisation,
         ownership::{self, Assignment, OwnershipEvent},
         packed,
         people::{self, Account},
@@ -509,7 +509,7 @@ async fn touch(
         .chain(document_feeds(concerned))
         .collect();
     let rows: Vec<(&[u8; 18], i64, DocumentId)> = feeds.iter().map(|feed| (feed, seq, document)).collect();
-    Ok(documents::insert_feed_rows(tx, org, &rows).await?)
+    Ok(feeds::insert(tx, org, &rows).await?)
 }
 
 fn open_scopes(memberships: &[Membership]) -> BTreeSet<Scope> {

@@ -76,6 +76,7 @@ pub async fn rebuild(database: &Database, mut progress: impl FnMut(u64) + Send) 
             progress(rebuilt.documents);
         }
         let mut tx = database.write().await?;
+        rebuilt.documents_rewritten += packed::delete_stray(&mut tx, org).await?;
         search::forget(&mut tx, org).await?;
         tx.commit().await?;
     }

@@ -24,7 +24,7 @@ use crate::{
         customers::{self, CustomerRow},
         log, organisation,
         ownership::CardSummary,
-        read_model,
+        packed, read_model,
     },
 };
 
@@ -119,6 +119,14 @@ async fn verify_log(tx: &mut Tx, org: OrgId, report: &mut Report) -> Result<(), 
             "log",
             place,
             "the change belongs to no document, or to one of another customer",
+        );
+    }
+    for document in packed::list_stray(tx, org, told).await? {
+        report.differs(
+            org,
+            "document",
+            document,
+            "it is packed for a customer it does not belong to; run `rebuild`",
         );
     }
     Ok(())

@@ -14,7 +14,7 @@ use sync_core::{
 use uuid::Uuid;
 
 use super::{
-    StorageError, Tx, on,
+    StorageError, Tx, feeds, on,
     packed::{self, PackedChanges},
     sizes::{LIST_MAX, filled, pieces},
 };
@@ -281,24 +281,33 @@ pub async fn load(
 ) -> Result<BTreeMap<DocumentId, LoadedDocument>, LoadError> {
     let rows = list_by_id(tx, org, documents).await?;
     let places: Vec<(CustomerId, DocumentId)> = rows.iter().map(|row| (row.customer, row.document)).collect();
-    let mut pieces: BTreeMap<DocumentId, PackedChanges> = packed::list(tx, org, &places)
-        .await?
-        .into_iter()
-        .filter_map(|(document, packed)| Some((document, packed.changes?)))
-        .collect();
+    let mut stored = packed::list(tx, org, &places).await?;
+    // A piece is taken for the log only if it reaches as far: what is built on it goes into the log.
+    let mut pieces: BTreeMap<DocumentId, (PackedChanges, Vec<LoggedChange>)> = BTreeMap::new();
+    for row in &rows {
+        let piece = stored.remove(&row.document).and_then(|packed| packed.changes);
+        let Some(piece) = piece else { continue };
+        let changes = piece.unpack(row.document).unwrap_or_default();
+        if changes.last().is_some_and(|last| last.log_seq == row.last_seq) {
+            pieces.insert(row.document, (piece, changes));
+        }
+    }
     let many: Vec<DocumentId> = rows
         .iter()
         .map(|row| row.document)
         .filter(|document| !pieces.contains_key(document))
         .collect();
-    let mut changes = list_changes(tx, org, &many, 0).await?;
+    let mut logged = list_changes(tx, org, &many, 0).await?;
     let mut loaded = BTreeMap::new();
     for row in rows {
         let id = row.document;
-        let piece = pieces.remove(&id);
-        let changes = match &piece {
-            Some(piece) => piece.unpack(id)?,
-            None => changes.remove(&id).unwrap_or_default(),
+        let (piece, changes) = match pieces.remove(&id) {
+            Some((piece, changes)) => (Some(piece), changes),
+            None => {
+                let changes = logged.remove(&id).unwrap_or_default();
+                // Also where the piece is missing though they are few: the next edit makes it anew.
+                (PackedChanges::of(&changes), changes)
+            }
         };
         let folded = fold(row, changes)?;
         loaded.insert(
@@ -463,7 +472,7 @@ pub async fn append(
     }
     insert_changes(tx, org, received_at, &placed).await?;
     packed::append(tx, org, received_at, &placed).await?;
-    insert_feeds(tx, org, &placed).await
+    feeds::append(tx, org, &placed).await
 }
 
 /// What a write does to a document that is there: many are written with one statement.
@@ -556,86 +565,6 @@ async fn insert_changes(
         })?;
     }
     Ok(())
-}
-
-async fn insert_feeds(tx: &mut Tx, org: OrgId, placed: &[(i64, &DocumentWrite)]) -> Result<(), StorageError> {
-    // A row stands at the place of the document's first change of the block: a reader's cursor is never inside one.
-    let mut rows: Vec<(&[u8; 18], i64, DocumentId)> = placed
-        .iter()
-        .flat_map(|(first, write)| write.feeds.iter().map(move |feed| (feed, *first, write.document)))
-        .collect();
-    rows.sort_unstable();
-    insert_feed_rows(tx, org, &rows).await
-}
-
-/// Writes rows of feeds: key, place, document.
-///
-/// # Errors
-/// The driver's.
-pub async fn insert_feed_rows(
-    tx: &mut Tx,
-    org: OrgId,
-    rows: &[(&[u8; 18], i64, DocumentId)],
-) -> Result<(), StorageError> {
-    for piece in pieces(rows) {
-        on!(tx, |connection| {
-            let mut query = QueryBuilder::new("INSERT INTO feed (org_id, feed, seq, document_id) ");
-            query.push_values(piece, |mut row, (feed, seq, document)| {
-                row.push_bind(org.0)
-                    .push_bind(&feed[..])
-                    .push_bind(*seq)
-                    .push_bind(document.0);
-            });
-            query.build().execute(connection).await.map(drop)
-        })?;
-    }
-    Ok(())
-}
-
-/// Documents touched in each of these feeds after a place, in order, at most `limit` of each: place and document.
-///
-/// # Errors
-/// The driver's.
-pub async fn list_feeds(
-    tx: &mut Tx,
-    org: OrgId,
-    feeds: &[[u8; 18]],
-    after: i64,
-    limit: i64,
-) -> Result<Vec<Vec<(i64, DocumentId)>>, StorageError> {
-    let mut lists = vec![Vec::new(); feeds.len()];
-    if feeds.is_empty() {
-        return Ok(lists);
-    }
-    let rows: Vec<(i64, i64, Uuid)> = on!(tx, |connection| {
-        let mut query = QueryBuilder::new("");
-        for (index, feed) in feeds.iter().enumerate() {
-            if index > 0 {
-                query.push(" UNION ALL ");
-            }
-            // The number of the feed is part of the text: there are as many texts as numbers of scopes.
-            query.push(format!(
-                "SELECT feed_number, seq, document_id FROM (SELECT CAST({index} AS BIGINT) AS feed_number, seq, \
-                 document_id FROM feed WHERE org_id = "
-            ));
-            query.push_bind(org.0).push(" AND feed = ").push_bind(feed.to_vec());
-            query.push(" AND seq > ").push_bind(after);
-            query
-                .push(" ORDER BY seq LIMIT ")
-                .push_bind(limit)
-                .push(format!(") AS feed_{index}"));
-        }
-        query.build_query_as().fetch_all(connection).await
-    })?;
-    for (feed, seq, document) in rows {
-        if let Some(list) = usize::try_from(feed).ok().and_then(|feed| lists.get_mut(feed)) {
-            list.push((seq, DocumentId(document)));
-        }
-    }
-    for list in &mut lists {
-        list.sort_unstable_by_key(|(seq, _)| *seq);
-    }
-    Ok(lists)
 }
 
 /// Makes somebody responsible for a document; none: the owner.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{StorageError, Tx, migrate, on};
 
 /// The version of the schema: the number of the last migration that changed what a backup holds.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// What is made again by the server that is restored, or must not outlive a restore: places in the index, leases,
 /// throttling, sessions (everybody signs in again) and the server's secrets (a stolen backup signs no token).

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::{
     StorageError, Tx,
-    documents::{DocumentWrite, LoggedChange},
+    documents::{self, DocumentWrite, LoggedChange},
     on,
     sizes::{LIST_MAX, filled, pieces},
 };
@@ -136,15 +136,13 @@ impl PackedChanges {
         (self.0.len() <= CHANGES_BYTES_MAX).then_some(self)
     }
 
-    /// The changes, in the order of the log.
-    ///
-    /// # Errors
-    /// `Decode` for bytes that this program did not write.
-    pub fn unpack(&self, document: DocumentId) -> Result<Vec<LoggedChange>, StorageError> {
+    /// The changes, in the order of the log; none for bytes that this program did not write: they are in the log too.
+    #[must_use]
+    pub fn unpack(&self, document: DocumentId) -> Option<Vec<LoggedChange>> {
         let mut changes = Vec::with_capacity(1);
         let mut rest = &self.0[..];
         while !rest.is_empty() {
-            let (change, behind) = postcard::take_from_bytes::<PackedChange<'_>>(rest).map_err(damaged)?;
+            let (change, behind) = postcard::take_from_bytes::<PackedChange<'_>>(rest).ok()?;
             rest = behind;
             changes.push(LoggedChange {
                 document,
@@ -161,7 +159,7 @@ impl PackedChanges {
                 late: change.late,
             });
         }
-        Ok(changes)
+        Some(changes)
     }
 }
 
@@ -207,26 +205,24 @@ pub fn stored(document: &PackedDocument) -> Vec<u8> {
     postcard::to_stdvec(&record).unwrap_or_default()
 }
 
-fn damaged(error: postcard::Error) -> StorageError {
-    StorageError::Decode(format!("a packed document cannot be read ({error}); run `fieldpool rebuild`").into())
-}
-
-fn read_all(bytes: &[u8]) -> Result<Vec<PackedDocument>, StorageError> {
+/// The documents of `count` rows that stand one behind the other. None if they are not what this program wrote.
+fn read_all(bytes: &[u8], count: i64) -> Option<Vec<PackedDocument>> {
     let mut documents = Vec::new();
-    let mut rest = bytes;
+    let (mut rest, mut read) = (bytes, 0);
     while !rest.is_empty() {
-        let (record, behind) = postcard::take_from_bytes::<Record<'_>>(rest).map_err(damaged)?;
+        let (record, behind) = postcard::take_from_bytes::<Record<'_>>(rest).ok()?;
         rest = behind;
+        read += 1;
         documents.extend(record.read());
     }
     documents.sort_unstable_by_key(|document| document.document);
-    Ok(documents)
+    (read == count).then_some(documents)
 }
 
 /// All documents of these customers, by id.
 ///
 /// # Errors
-/// The driver's; `Decode` for a damaged row.
+/// The driver's.
 pub async fn list_by_customer(
     tx: &mut Tx,
     org: OrgId,
@@ -235,8 +231,8 @@ pub async fn list_by_customer(
     let mut documents = BTreeMap::new();
     for chunk in customers.chunks(LIST_MAX) {
         // One value a customer: the pieces of all its documents, one behind the other, nothing between them.
-        let rows: Vec<(Uuid, Vec<u8>)> = on!(tx, |connection| {
-            let mut query = QueryBuilder::new("SELECT customer_id, string_agg(packed, ");
+        let rows: Vec<(Uuid, i64, Vec<u8>)> = on!(tx, |connection| {
+            let mut query = QueryBuilder::new("SELECT customer_id, COUNT(*), string_agg(packed, ");
             query
                 .push_bind(&b""[..])
                 .push(") FROM packed_document WHERE org_id = ")
@@ -249,9 +245,65 @@ pub async fn list_by_customer(
             query.push(") GROUP BY customer_id");
             query.build_query_as().fetch_all(connection).await
         })?;
-        for (customer, packed) in rows {
-            documents.insert(CustomerId(customer), read_all(&packed)?);
+        for (customer, count, packed) in rows {
+            let customer = CustomerId(customer);
+            let read = match read_all(&packed, count) {
+                Some(read) => read,
+                None => list_apart(tx, org, customer).await?,
+            };
+            documents.insert(customer, read);
         }
+    }
+    Ok(documents)
+}
+
+/// A customer's documents, row by row: one damaged row costs nobody the others.
+async fn list_apart(tx: &mut Tx, org: OrgId, customer: CustomerId) -> Result<Vec<PackedDocument>, StorageError> {
+    let rows: Vec<(Uuid, Vec<u8>)> = on!(tx, |connection| sqlx::query_as(
+        "SELECT document_id, packed FROM packed_document WHERE org_id = $1 AND customer_id = $2"
+    )
+    .bind(org.0)
+    .bind(customer.0)
+    .fetch_all(connection)
+    .await)?;
+    let rows = rows
+        .into_iter()
+        .map(|(document, packed)| (DocumentId(document), packed));
+    let mut documents = read_each(tx, org, rows.collect()).await?;
+    documents.sort_unstable_by_key(|document| document.document);
+    Ok(documents)
+}
+
+/// The documents of some rows. One whose row is damaged comes from its own row and the log.
+async fn read_each(
+    tx: &mut Tx,
+    org: OrgId,
+    rows: Vec<(DocumentId, Vec<u8>)>,
+) -> Result<Vec<PackedDocument>, StorageError> {
+    let mut documents = Vec::with_capacity(rows.len());
+    let mut damaged = Vec::new();
+    for (document, packed) in rows {
+        match postcard::take_from_bytes::<Record<'_>>(&packed) {
+            Ok((record, [])) if record.document == document => documents.extend(record.read()),
+            _ => damaged.push(document),
+        }
+    }
+    if damaged.is_empty() {
+        return Ok(documents);
+    }
+    tracing::warn!(
+        documents = damaged.len(),
+        "packed documents are damaged; `fieldpool rebuild` makes them anew"
+    );
+    for row in documents::list_by_id(tx, org, &damaged).await? {
+        documents.push(PackedDocument {
+            document: row.document,
+            kind: row.kind,
+            author: row.author,
+            responsible: row.responsible,
+            checked_in_by: row.checked_in_by,
+            changes: None,
+        });
     }
     Ok(documents)
 }
@@ -259,21 +311,15 @@ pub async fn list_by_customer(
 /// These documents, as far as they exist, by id.
 ///
 /// # Errors
-/// The driver's; `Decode` for a damaged row.
+/// The driver's.
 pub async fn list(
     tx: &mut Tx,
     org: OrgId,
     documents: &[(CustomerId, DocumentId)],
 ) -> Result<BTreeMap<DocumentId, PackedDocument>, StorageError> {
-    let mut found = BTreeMap::new();
-    for (_, packed) in list_stored(tx, org, documents).await? {
-        found.extend(
-            read_all(&packed)?
-                .into_iter()
-                .map(|document| (document.document, document)),
-        );
-    }
-    Ok(found)
+    let rows = list_stored(tx, org, documents).await?.into_iter().collect();
+    let read = read_each(tx, org, rows).await?;
+    Ok(read.into_iter().map(|document| (document.document, document)).collect())
 }
 
 /// The rows of these documents as they are stored, for whoever compares or replaces them.
@@ -345,6 +391,40 @@ pub(super) async fn append(
 /// The driver's.
 pub async fn put(tx: &mut Tx, org: OrgId, customer: CustomerId, document: &PackedDocument) -> Result<(), StorageError> {
     put_rows(tx, org, &[(customer, document.document, stored(document))]).await
+}
+
+/// Rows that belong to no document, or to one of another customer: at most `limit`.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_stray(tx: &mut Tx, org: OrgId, limit: i64) -> Result<Vec<DocumentId>, StorageError> {
+    let rows: Vec<(Uuid,)> = on!(tx, |connection| sqlx::query_as(
+        "SELECT p.document_id FROM packed_document p \
+         LEFT JOIN document d ON d.org_id = p.org_id AND d.document_id = p.document_id \
+         WHERE p.org_id = $1 AND (d.document_id IS NULL OR d.customer_id <> p.customer_id) \
+         ORDER BY p.document_id LIMIT $2"
+    )
+    .bind(org.0)
+    .bind(limit)
+    .fetch_all(connection)
+    .await)?;
+    Ok(rows.into_iter().map(|(document,)| DocumentId(document)).collect())
+}
+
+/// Removes them. Gives how many there were.
+///
+/// # Errors
+/// The driver's.
+pub async fn delete_stray(tx: &mut Tx, org: OrgId) -> Result<u64, StorageError> {
+    on!(tx, |connection| sqlx::query(
+        "DELETE FROM packed_document WHERE org_id = $1 AND NOT EXISTS (SELECT 1 FROM document d \
+         WHERE d.org_id = packed_document.org_id AND d.document_id = packed_document.document_id \
+         AND d.customer_id = packed_document.customer_id)"
+    )
+    .bind(org.0)
+    .execute(connection)
+    .await
+    .map(|done| done.rows_affected()))
 }
 
 /// Writes the bytes of a document in place of what stood there.

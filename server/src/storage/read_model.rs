@@ -67,7 +67,8 @@ pub async fn list_after(tx: &mut Tx, org: OrgId, after: Uuid, limit: i64) -> Res
     Ok(rows.into_iter().map(read).collect())
 }
 
-/// Writes a document's read model, unless it has changed since it was read. False: it has.
+/// Writes a document's read model, unless it has changed since it was read. False: it has. Whoever has decided on what
+/// stood there before decides again.
 ///
 /// # Errors
 /// The database's.
@@ -79,7 +80,7 @@ pub async fn update(
     packed: &[u8],
 ) -> Result<bool, StorageError> {
     let changed = on!(tx, |c| sqlx::query(
-        "UPDATE document SET fields = $4, conflicts = $5, checked_in_by = $6, last_seq = $7 \
+        "UPDATE document SET fields = $4, conflicts = $5, checked_in_by = $6, last_seq = $7, version = version + 1 \
          WHERE org_id = $1 AND document_id = $2 AND version = $3"
     )
     .bind(org.0)

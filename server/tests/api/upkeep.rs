@@ -217,18 +217,25 @@ async fn what_does_not_agree_with_the_log_is_told_and_rebuilt() {
             "{}",
             test.name
         );
-        testing::execute_sql(&test.app.database, "DELETE FROM packed_document").await;
-        assert!(
-            !verify::verify(&test.app.database, |_| {}).await.unwrap().ok,
-            "{}",
-            test.name
-        );
-        rebuild::rebuild(&test.app.database, |_| {}).await.unwrap();
-        assert!(
-            verify::verify(&test.app.database, |_| {}).await.unwrap().ok,
-            "{}",
-            test.name
-        );
+        // Lost, or of a customer that is not the document's.
+        for damage in [
+            "DELETE FROM packed_document",
+            "INSERT INTO packed_document SELECT p.org_id, d.customer_id, p.document_id, p.packed \
+             FROM packed_document p JOIN document d ON d.customer_id <> p.customer_id AND d.kind = 1",
+        ] {
+            testing::execute_sql(&test.app.database, damage).await;
+            assert!(
+                !verify::verify(&test.app.database, |_| {}).await.unwrap().ok,
+                "{}",
+                test.name
+            );
+            rebuild::rebuild(&test.app.database, |_| {}).await.unwrap();
+            assert!(
+                verify::verify(&test.app.database, |_| {}).await.unwrap().ok,
+                "{} {damage}",
+                test.name
+            );
+        }
         let shown = show(&test.app.database, filled.company.org, filled.li, filled.customer)
             .await
             .unwrap();

@@ -3,7 +3,15 @@
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value as Json, json};
-use server::actions::{edit::create_document, people::PlaceChange};
+use server::{
+    actions::{
+        edit::{create_document, edit_document},
+        people::PlaceChange,
+        verify::verify,
+    },
+    storage::packed,
+    testing,
+};
 use sync_core::{
     document::Kind,
     ids::{CustomerId, DocumentId},
@@ -203,4 +211,76 @@ async fn a_phone_with_small_pages_gets_past_many_losses_at_once() {
     assert!(pages.len() < 10, "{} pages", pages.len());
     assert_eq!(wang.losses.len(), 79);
     oracle::check(&company, "wang", &wang, &customers).await;
+}
+
+#[tokio::test]
+async fn what_is_damaged_in_the_packed_copy_comes_from_the_log() {
+    let damage = "UPDATE packed_document SET packed = (SELECT c.hash FROM change c WHERE c.org_id = packed_document.org_id \
+                  AND c.document_id = packed_document.document_id ORDER BY c.log_seq LIMIT 1)";
+    for company in Company::each().await {
+        let (customers, _) = full_house(&company).await;
+        let app = company.app();
+        testing::execute_sql(&app.database, damage).await;
+        for login in ["wang", "boss", "office"] {
+            let mut phone = company.phone(login).await;
+            phone.pull().await;
+            assert!(!phone.deliveries.is_empty(), "{login}");
+            oracle::check(&company, login, &phone, &customers).await;
+        }
+        // An edit reads the log, and makes its document's copy anew.
+        let mut wang = company.phone("wang").await;
+        wang.pull().await;
+        let edit = wang.edit(wang.card(customers[0]), &[text("region", "north")]);
+        assert_eq!(wang.push(&[edit]).await, [ACCEPTED]);
+        let mut office = company.phone("office").await;
+        office.pull().await;
+        assert_eq!(
+            office.shown(office.card(customers[0]), "region").as_deref(),
+            Some("Scalar(Str(\"north\"))")
+        );
+        let mut tx = app.database.read().await.unwrap();
+        let card = (customers[0], office.card(customers[0]));
+        let copy = packed::list(&mut tx, company.org, &[card])
+            .await
+            .unwrap()
+            .remove(&card.1)
+            .unwrap();
+        assert_eq!(
+            copy.changes.unwrap().unpack(card.1).unwrap().len(),
+            2,
+            "{}",
+            company.test.name
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_built_on_a_packed_copy_that_ends_before_the_log() {
+    for company in Company::each().await {
+        let customer = company.customer_of("wang", "一").await;
+        let mut wang = company.phone("wang").await;
+        wang.pull().await;
+        let card = (customer, wang.card(customer));
+        let app = company.app();
+        let mut tx = app.database.read().await.unwrap();
+        let old = packed::list(&mut tx, company.org, &[card])
+            .await
+            .unwrap()
+            .remove(&card.1)
+            .unwrap();
+        tx.rollback().await.unwrap();
+        let edit = wang.edit(card.1, &[text("region", "north")]);
+        assert_eq!(wang.push(&[edit]).await, [ACCEPTED]);
+        let mut tx = app.database.write().await.unwrap();
+        packed::put(&mut tx, company.org, customer, &old).await.unwrap();
+        tx.commit().await.unwrap();
+        let fields: Map<String, Json> = [("region".to_owned(), json!("south"))].into_iter().collect();
+        edit_document(app, company.asker("office"), card.1, &fields)
+            .await
+            .unwrap();
+        wang.pull().await;
+        assert_eq!(wang.shown(card.1, "region").as_deref(), Some("Scalar(Str(\"south\"))"));
+        let report = verify(&app.database, |_| {}).await.unwrap();
+        assert!(report.ok, "{} {report:?}", company.test.name);
+    }
 }
