@@ -1,19 +1,15 @@
 //! `GET /v1/live`: a stream of pokes (server-sent events) for phones and for pages; `GET /v1/customers`: a phone's search
 //! beyond what it holds.
 
-use std::{convert::Infallible, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Json, Router,
     extract::{FromRequestParts, State},
     http::{HeaderValue, header, request::Parts},
-    response::{
-        IntoResponse, Response, Sse,
-        sse::{Event, KeepAlive},
-    },
+    response::{IntoResponse, Response, Sse, sse::KeepAlive},
     routing::get,
 };
-use futures::stream;
 use sync_core::{
     ids::{OrgId, UserId},
     time::Timestamp,
@@ -27,6 +23,7 @@ use crate::{
     http::{
         Problem,
         extract::{Device, SignedIn},
+        pokes::pokes,
     },
 };
 
@@ -92,24 +89,9 @@ impl FromRequestParts<App> for Listener {
 
 /// Pokes until the token ends or the server stops.
 async fn live(State(app): State<App>, listener: Listener) -> Result<Response, Problem> {
-    let left_ms = listener.expires_at.since_ms(app.seam.now());
-    let until = tokio::time::Instant::now() + Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
-    let subscription = app.live.subscribe(&app.database, listener.org, listener.user).await?;
-    let stopping = app.stopping.clone();
-    let pokes = stream::unfold(
-        (subscription, stopping),
-        move |(mut subscription, stopping)| async move {
-            tokio::select! {
-                poked = subscription.poked() => {
-                    poked?;
-                    // Browsers drop an event without data; this is none that says anything.
-                    Some((Ok::<_, Infallible>(Event::default().event("poke").data("{}")), (subscription, stopping)))
-                }
-                () = tokio::time::sleep_until(until) => None,
-                () = stopping.cancelled() => None,
-            }
-        },
-    );
+    let Listener { org, user, expires_at } = listener;
+    // Browsers drop an event without data; this is none that says anything.
+    let pokes = pokes(&app, org, user, expires_at, "poke", "{}").await?;
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("");
     Ok(Sse::new(pokes).keep_alive(keep_alive).into_response())
 }

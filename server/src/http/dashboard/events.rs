@@ -15,7 +15,10 @@ use axum::{
 use futures::{StreamExt, stream};
 
 use super::viewer::Viewer;
-use crate::{app::App, http::Problem};
+use crate::{
+    app::App,
+    http::{Problem, pokes::pokes},
+};
 
 /// Nothing may pass between for longer, or gateways close the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
@@ -27,28 +30,10 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn events(State(app): State<App>, viewer: Viewer) -> Result<Response, Problem> {
-    let left_ms = viewer.person.expires_at.since_ms(app.seam.now());
-    let until = tokio::time::Instant::now() + Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
-    let subscription = app
-        .live
-        .subscribe(&app.database, viewer.person.org, viewer.person.user)
-        .await?;
-    let stopping = app.stopping.clone();
     // Said at once: whatever happened before the page was connected, it asks for now.
     let hello = stream::once(async { Ok::<_, Infallible>(Event::default().event("hello").data("-").retry(RETRY)) });
-    let pokes = stream::unfold(
-        (subscription, stopping),
-        move |(mut subscription, stopping)| async move {
-            tokio::select! {
-                poked = subscription.poked() => {
-                    poked?;
-                    Some((Ok::<_, Infallible>(Event::default().event("customers").data("-")), (subscription, stopping)))
-                }
-                () = tokio::time::sleep_until(until) => None,
-                () = stopping.cancelled() => None,
-            }
-        },
-    );
+    let person = &viewer.person;
+    let pokes = pokes(&app, person.org, person.user, person.expires_at, "customers", "-").await?;
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("");
     Ok(Sse::new(hello.chain(pokes)).keep_alive(keep_alive).into_response())
 }
