@@ -2,7 +2,13 @@
 
 mod network;
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::auth::PasswordCost;
 
@@ -71,6 +77,9 @@ pub struct Limits {
     pub syncs_max: NonZeroUsize,
     /// Passwords checked at the same time: each takes 19 MiB and some 30 ms of a core.
     pub password_checks_max: NonZeroUsize,
+    /// Of the changes phones send, one in so many is tried in Automerge and compared with the fold, which decides alone
+    /// for the others: the two have agreed on everything that the fuzz tests made (decision 0016). Tests try each.
+    pub tried_every: NonZeroU64,
 }
 
 impl Default for Limits {
@@ -87,6 +96,7 @@ impl Default for Limits {
             shutdown_grace: Duration::from_secs(10),
             syncs_max: NonZeroUsize::new(64).expect("not zero"),
             password_checks_max: NonZeroUsize::new(2).expect("not zero"),
+            tried_every: NonZeroU64::new(8).expect("not zero"),
         }
     }
 }

@@ -7,6 +7,7 @@ mod dashboard;
 pub mod extract;
 mod health;
 mod layers;
+mod pokes;
 mod problem;
 mod proxy;
 mod router;

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    num::NonZeroU64,
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -20,7 +21,7 @@ use crate::{
     },
     app::App,
     auth::PasswordCost,
-    config::Config,
+    config::{Config, Limits},
     seam::Seam,
     storage::{Database, Tx},
 };
@@ -160,6 +161,10 @@ async fn app_on(database: TestDatabase) -> TestApp {
     let seam = Seam::simulated(1, START);
     let config = Config {
         password_cost: PasswordCost::for_tests(),
+        limits: Limits {
+            tried_every: NonZeroU64::MIN,
+            ..Limits::default()
+        },
         ..Config::default()
     };
     let app = App::new(database.database.clone(), seam, config)

@@ -9,12 +9,19 @@ mod network;
 mod oracle;
 mod people;
 
-use std::{cell::RefCell, fmt::Write as _, path::PathBuf, rc::Rc};
+use std::{cell::RefCell, fmt::Write as _, num::NonZeroU64, path::PathBuf, rc::Rc};
 
 use mobile_ffi::{Phone, Store};
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
-use server::{app::App, auth::PasswordCost, config::Config, http::router, seam::Seam, storage::Database};
+use server::{
+    app::App,
+    auth::PasswordCost,
+    config::{Config, Limits},
+    http::router,
+    seam::Seam,
+    storage::Database,
+};
 use sync_core::{
     ids::{DocumentId, UserId},
     time::Timestamp,
@@ -352,6 +359,10 @@ fn start_server(folder: PathBuf, seam: &Seam) -> (tokio::runtime::Runtime, App) 
         .expect("a runtime");
     let config = Config {
         password_cost: PasswordCost::for_tests(),
+        limits: Limits {
+            tried_every: NonZeroU64::MIN,
+            ..Limits::default()
+        },
         ..Config::default()
     };
     let app = runtime.block_on(async {

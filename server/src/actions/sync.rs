@@ -268,6 +268,7 @@ async fn take(
             device: token.device,
             acl_version: session.caller.acl_version,
             standing: &session.standing,
+            tried_every: app.config.limits.tried_every,
         };
         let mut facts = read_facts(&mut tx, &pusher, session.caller.head, request, &pushed).await?;
         if with_losses {

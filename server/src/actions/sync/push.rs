@@ -1,6 +1,9 @@
 //! The changes of a message: read what they refer to, let the hub decide, and turn the decisions into a job.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
+};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -34,9 +37,6 @@ use crate::{
 
 /// Bytes of one device that wait for a manager's decision; what comes beyond is told to come later.
 const QUARANTINE_BYTES_MAX: i64 = 10 * 1024 * 1024;
-/// One change in so many is tried in Automerge and compared with the fold, which decides alone for the others: the two
-/// have agreed on everything that the fuzz tests made (decision 0016).
-const TRIED_EVERY: u64 = 8;
 /// One change in so many is also saved, loaded and compared.
 const RELOAD_EVERY: u64 = 64;
 /// Version of the UUIDs that are derived and not made by a device.
@@ -149,6 +149,8 @@ pub(super) struct Pusher<'a> {
     pub(super) device: DeviceId,
     pub(super) acl_version: i64,
     pub(super) standing: &'a Standing,
+    /// One change in so many is tried in Automerge.
+    pub(super) tried_every: NonZeroU64,
 }
 
 /// What came out: verdicts in the order of the message, and the work to be written.
@@ -260,7 +262,7 @@ fn decide_one(
         *count = count.wrapping_add(1);
         if count.is_multiple_of(RELOAD_EVERY) {
             Trial::Reload
-        } else if count.is_multiple_of(TRIED_EVERY) {
+        } else if count.is_multiple_of(pusher.tried_every.get()) {
             Trial::Apply
         } else {
             Trial::Build
