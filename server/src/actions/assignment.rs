@@ -113,7 +113,8 @@ pub async fn find_chosen(
     Ok(rows)
 }
 
-/// Hands customers over, a hundred in a transaction.
+/// Hands customers over as they were seen, a hundred in a transaction. One that has gone to somebody else since stays
+/// with him.
 ///
 /// # Errors
 /// `invalid_request` for more than [`CUSTOMERS_MAX`]; the database's: what was handed over before stays so, and doing
@@ -121,7 +122,7 @@ pub async fn find_chosen(
 pub async fn hand_over(
     app: &App,
     asker: Asker,
-    chosen: &[CustomerId],
+    chosen: &[CustomerRow],
     to: To,
     reason: &str,
 ) -> Result<Handed, ActionError> {
@@ -137,8 +138,8 @@ pub async fn hand_over(
             .map(|customer| Intent {
                 id: IntentId(app.seam.uuid()),
                 at: app.seam.now(),
-                customer: *customer,
-                expected_version: None,
+                customer: customer.id,
+                expected_version: Some(customer.assignment_version.cast_unsigned()),
                 action: match to {
                     To::Person(owner) => IntentAction::Assign {
                         owner,

@@ -105,7 +105,7 @@ pub fn decide_intent(intent: &Intent, facts: &IntentFacts) -> IntentDecision {
     match &intent.action {
         IntentAction::Create { pool } => decide_create(*pool, facts),
         IntentAction::Claim => decide_claim(facts),
-        IntentAction::Release { pool, .. } => decide_release(*pool, facts),
+        IntentAction::Release { pool, .. } => decide_release(intent, *pool, facts),
         IntentAction::Assign { owner, .. } => decide_assign(intent, *owner, facts),
         IntentAction::Responsible { user, .. } => decide_responsible(*user, facts),
     }
@@ -157,16 +157,24 @@ fn decide_claim(facts: &IntentFacts) -> IntentDecision {
     }
 }
 
-fn decide_release(pool: Option<PoolId>, facts: &IntentFacts) -> IntentDecision {
+fn decide_release(intent: &Intent, pool: Option<PoolId>, facts: &IntentFacts) -> IntentDecision {
     let Some(customer) = facts.customer.filter(|_| !facts.relations.is_empty()) else {
         return reject("not_found");
     };
     if customer.pool.is_some() && (pool.is_none() || pool == customer.pool) {
         return IntentDecision::Nothing;
     }
-    let may = facts.relations.contains(Relation::Owner) || leads(facts);
-    if !may {
+    let is_owner = facts.relations.contains(Relation::Owner);
+    if !is_owner && !leads(facts) {
         return reject("not_permitted");
+    }
+    // The owner gives back what is his, however he came by it. Anybody else takes it from an owner, and only from the
+    // one he has seen.
+    if !is_owner && is_outdated(intent, customer) {
+        return IntentDecision::Rejected {
+            code: "conflict",
+            tell_owner: true,
+        };
     }
     let own_pool = facts.pools.first().copied();
     match pool.or(own_pool) {
@@ -189,10 +197,7 @@ fn decide_assign(intent: &Intent, owner: UserId, facts: &IntentFacts) -> IntentD
     if customer.owner == Some(owner) {
         return IntentDecision::Nothing;
     }
-    if intent
-        .expected_version
-        .is_some_and(|version| version != customer.version)
-    {
+    if is_outdated(intent, customer) {
         return IntentDecision::Rejected {
             code: "conflict",
             tell_owner: true,
@@ -214,6 +219,13 @@ fn decide_responsible(user: Option<UserId>, facts: &IntentFacts) -> IntentDecisi
         Some(_) if user.is_some() && facts.person.is_none() => reject("unknown_person"),
         Some(_) => IntentDecision::Responsible { user },
     }
+}
+
+/// It has changed hands since the asker looked.
+fn is_outdated(intent: &Intent, customer: CustomerFactsNow) -> bool {
+    intent
+        .expected_version
+        .is_some_and(|version| version != customer.version)
 }
 
 /// Manages the owner's team, administers the pool, or keeps the organisation's customers in order.

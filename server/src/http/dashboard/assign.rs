@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::{Router, extract::State, response::Response, routing::post};
+use sha2::{Digest, Sha256};
 use sync_core::ids::{CustomerId, PoolId, UserId};
 use uuid::Uuid;
 
@@ -42,6 +43,20 @@ struct Selection {
     rows: Vec<CustomerRow>,
 }
 
+impl Selection {
+    /// What was looked at, for the form to say: which customers, and whose each of them was. Their number says neither.
+    fn seen(&self) -> String {
+        let mut seen: Vec<(CustomerId, i64)> = self.rows.iter().map(|row| (row.id, row.assignment_version)).collect();
+        seen.sort_unstable();
+        let mut hash = Sha256::new();
+        for (id, version) in seen {
+            hash.update(id.as_bytes());
+            hash.update(version.to_be_bytes());
+        }
+        hex::encode(hash.finalize())
+    }
+}
+
 /// Somebody or a pool in the choice of where customers go.
 struct Goal {
     value: String,
@@ -62,7 +77,7 @@ struct AssignPage {
     query: String,
     back: String,
     ids: Vec<CustomerId>,
-    count: usize,
+    seen: String,
     heading: String,
     names: Vec<String>,
     rest: usize,
@@ -87,21 +102,19 @@ async fn confirm(State(app): State<App>, form: Posted) -> Result<Response, Probl
     let Posted { viewer, fields } = form;
     let words = viewer.words();
     let selection = select(&app, &viewer, &fields).await?;
-    let expected = fields.get("count").and_then(|count| count.parse::<usize>().ok());
     let reason = fields.get("reason").unwrap_or_default();
     let Some(to) = read_target(fields.get("to").unwrap_or_default()) else {
         return preview_page(&app, &viewer, &fields, selection, Some(words.say("assign-choose"))).await;
     };
-    // What was looked at is what is done: if others match meanwhile, they are shown first.
-    if expected != Some(selection.rows.len()) {
+    // What was looked at is what is done: if others match meanwhile, or one has another owner, they are shown first.
+    if fields.get("seen") != Some(selection.seen().as_str()) {
         return preview_page(&app, &viewer, &fields, selection, Some(words.say("assign-changed"))).await;
     }
     if reason.chars().count() > REASON_CHARS_MAX || reason.contains('\0') {
         let refusal = words.count("too-long", REASON_CHARS_MAX);
         return preview_page(&app, &viewer, &fields, selection, Some(refusal)).await;
     }
-    let customers: Vec<CustomerId> = selection.rows.iter().map(|row| row.id).collect();
-    let handed = hand_over(&app, viewer.asker(), &customers, to, reason).await?;
+    let handed = hand_over(&app, viewer.asker(), &selection.rows, to, reason).await?;
     let stayed: usize = handed.refused.values().sum();
     let why = handed.refused.iter().max_by_key(|(_, count)| **count);
     let mut query = form_urlencoded::Serializer::new(String::new());
@@ -167,6 +180,7 @@ async fn preview_page(
         refusal,
         back: back_of(fields, &selection.asked),
         query: selection.asked.query(),
+        seen: selection.seen(),
         ids: if selection.all {
             Vec::new()
         } else {
@@ -186,7 +200,6 @@ async fn preview_page(
         chosen: fields.get("to").unwrap_or_default().to_owned(),
         reason: fields.get("reason").unwrap_or_default().to_owned(),
         button: words.count("assign-do", count),
-        count,
     };
     show(&viewer.visitor, &page)
 }

@@ -4,7 +4,12 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::{
-    actions::{customers, edit::create_document, ownership},
+    actions::{
+        assignment::{self, To, hand_over},
+        customers,
+        edit::create_document,
+        ownership,
+    },
     storage::{devices, ownership as rows},
 };
 use sync_core::{
@@ -163,11 +168,11 @@ async fn customers_are_handed_over_after_a_look_at_which() {
             Some(company.wang),
             "a look changes nothing"
         );
-        let to = format!("person:{}", company.li);
+        let (to, seen) = (format!("person:{}", company.li), preview.value("seen"));
         let form = [
             ("customer", a),
             ("customer", b),
-            ("count", "2"),
+            ("seen", &seen),
             ("to", &to),
             ("reason", "路近"),
         ];
@@ -204,24 +209,80 @@ async fn all_that_match_are_handed_over_unless_others_match_meanwhile() {
         assert!(preview.has("Assign 60 customers") && preview.has("and 48 more"));
         let late = company.customer(company.wang, "Late").await;
         let to = format!("pool:{}", company.pool);
-        let form = |count: &'static str| {
-            [
+        let confirm = async |page: &Got| {
+            let seen = page.value("seen");
+            let form = [
                 ("scope", "all"),
                 ("query", query.as_str()),
-                ("count", count),
+                ("seen", seen.as_str()),
                 ("to", to.as_str()),
-            ]
+            ];
+            boss.submit("/customers", "/customers/assign/confirm", &form).await
         };
-        let again = boss
-            .submit("/customers", "/customers/assign/confirm", &form("60"))
-            .await;
+        let again = confirm(&preview).await;
         assert!(again.status == StatusCode::OK && again.has("Assign 61 customers") && again.has("Meanwhile"));
         assert_eq!(owner_of(&company, late).await, Some(company.wang));
-        let got = boss
-            .submit("/customers", "/customers/assign/confirm", &form("61"))
-            .await;
+        let got = confirm(&again).await;
         assert_eq!(got.location, format!("/customers?{query}&handed=61"));
         assert_eq!(owner_of(&company, late).await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_customer_that_has_gone_to_another_since_the_look_is_looked_at_again_and_never_taken_from_him() {
+    for company in companies().await {
+        let (org, app) = (company.org, &company.test.app);
+        let shop = company.customer(company.wang, "Shop").await;
+        let zhao = company
+            .test
+            .person(org, "zhao", Role::Rep, Some(company.east), &[])
+            .await;
+        let give = async |owner| {
+            let reason = String::new();
+            ownership::ask(
+                app,
+                company.asker(company.boss),
+                shop,
+                None,
+                IntentAction::Assign { owner, reason },
+            )
+            .await
+            .unwrap();
+        };
+        let boss = Browser::of(&company.test, "boss").await;
+        let id = shop.to_string();
+        // Chosen by name and by a filter: the number of customers stays the same.
+        for scope in ["some", "all"] {
+            give(company.wang).await;
+            let chosen = [("customer", id.as_str()), ("scope", scope)];
+            let preview = boss.submit("/customers", "/customers/assign", &chosen).await;
+            assert!(preview.has("Assign 1 customer") && preview.has("WANG"));
+            give(company.li).await;
+            for to in [format!("person:{zhao}"), format!("pool:{}", company.pool)] {
+                let seen = preview.value("seen");
+                let form = [&chosen[..], &[("seen", &seen), ("to", &to)]].concat();
+                let again = boss.submit("/customers", "/customers/assign/confirm", &form).await;
+                assert!(
+                    again.status == StatusCode::OK && again.has("Meanwhile"),
+                    "{scope} {to} {}",
+                    again.location
+                );
+                assert_eq!(owner_of(&company, shop).await, Some(company.li), "{scope} {to}");
+                assert!(again.has("<th scope=\"row\">LI</th>") && again.value("seen") != seen);
+            }
+        }
+        // It goes after the page has compared, and before the decision.
+        let rows = assignment::find_chosen(&app.database, org, company.boss, &[shop])
+            .await
+            .unwrap();
+        give(company.wang).await;
+        for to in [To::Person(zhao), To::Pool(company.pool)] {
+            let handed = hand_over(app, company.asker(company.boss), &rows, to, "")
+                .await
+                .unwrap();
+            assert_eq!((handed.done, handed.refused["conflict"]), (0, 1));
+            assert_eq!(owner_of(&company, shop).await, Some(company.wang));
+        }
     }
 }
 
@@ -240,7 +301,12 @@ async fn who_gives_no_customers_away_has_no_boxes_and_is_told_who_does() {
         assert!(refused.has("not_permitted") && refused.has("Manager, Back office, Administrator"));
         let to = format!("person:{}", company.li);
         let id = shop.to_string();
-        let form = [("customer", id.as_str()), ("count", "1"), ("to", &to)];
+        let boss = Browser::of(&company.test, "boss").await;
+        let preview = boss
+            .submit("/customers", "/customers/assign", &[("customer", &id)])
+            .await;
+        let seen = preview.value("seen");
+        let form = [("customer", id.as_str()), ("seen", &seen), ("to", &to)];
         let got = wang.submit("/devices", "/customers/assign/confirm", &form).await;
         assert!(got.location.ends_with("stayed=1&why=not_permitted"), "{}", got.location);
         assert_eq!(owner_of(&company, shop).await, Some(company.wang));
