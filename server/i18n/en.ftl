@@ -200,7 +200,6 @@ devices-pending = { $n ->
 }
 devices-mine = My devices
 devices-mine-empty = You have connected no phone yet.
-devices-more = There are more devices; the API lists them all.
 device = Device
 last-sync = Last sync
 pending = Pending

@@ -166,7 +166,6 @@ devices-silent = { $n } 台超过一天未同步
 devices-pending = { $n } 项待同步
 devices-mine = 我的设备
 devices-mine-empty = 您还没有连接手机。
-devices-more = 还有更多设备，可通过接口查看全部。
 device = 设备
 last-sync = 最近同步
 pending = 待同步

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sync_core::{
     ids::{DeviceId, OrgId, TeamId, UserId},
+    time::Timestamp,
     visibility::{Relation, Role, Scope, UserState},
 };
 
@@ -17,7 +18,7 @@ use crate::{
     storage::{
         Database, Tx,
         audit::{self, AuditRow},
-        devices::{self, DeviceRow, DeviceState},
+        devices::{self, DeviceCounts, DeviceRow, DeviceState},
         people::{self, Account},
         reading,
     },
@@ -119,23 +120,95 @@ pub async fn list_devices(
 ) -> Result<(Vec<ListedDevice>, Option<DeviceId>), ActionError> {
     let mut tx = database.read().await?;
     let reader = Reader::load(&mut tx, org, user).await?;
-    let charge = Charge::of(&reader);
-    let accounts: BTreeMap<UserId, Account> = people::list(&mut tx, org)
+    list_wanted(&mut tx, &reader, after, limit, |_| true).await
+}
+
+/// [`list_devices`] without the reader's own.
+///
+/// # Errors
+/// As there.
+pub async fn list_devices_of_others(
+    database: &Database,
+    org: OrgId,
+    user: UserId,
+    after: Option<DeviceId>,
+    limit: i64,
+) -> Result<(Vec<ListedDevice>, Option<DeviceId>), ActionError> {
+    let mut tx = database.read().await?;
+    let reader = Reader::load(&mut tx, org, user).await?;
+    // Most people look after nobody's but their own: for them the whole company's need not be read.
+    if matches!(Charge::of(&reader), Charge::Teams(teams) if teams.is_empty()) {
+        return Ok((Vec::new(), None));
+    }
+    list_wanted(&mut tx, &reader, after, limit, |account| account.user != user).await
+}
+
+/// The reader's own devices, by id.
+///
+/// # Errors
+/// `account_not_active`, or the database's.
+pub async fn list_own_devices(
+    database: &Database,
+    org: OrgId,
+    user: UserId,
+    limit: i64,
+) -> Result<Vec<ListedDevice>, ActionError> {
+    let mut tx = database.read().await?;
+    Reader::load(&mut tx, org, user).await?;
+    let account = people::find(&mut tx, org, user)
+        .await?
+        .ok_or_else(|| ActionError::refused(Code::NotFound))?;
+    let rows = devices::list(&mut tx, org, Some(user), None, limit).await?;
+    let rows = rows.into_iter().map(|device| (device, account.clone())).collect();
+    with_unconfirmed(&mut tx, org, rows).await
+}
+
+/// Counts the devices that the reader looks after and that may speak.
+///
+/// # Errors
+/// `account_not_active`, or the database's.
+pub async fn count_devices(
+    database: &Database,
+    org: OrgId,
+    user: UserId,
+    silent_before: Timestamp,
+) -> Result<DeviceCounts, ActionError> {
+    let mut tx = database.read().await?;
+    let reader = Reader::load(&mut tx, org, user).await?;
+    let counts = match Charge::of(&reader) {
+        Charge::Everybody => devices::count(&mut tx, org, None, silent_before).await?,
+        Charge::Teams(teams) => {
+            let teams: Vec<TeamId> = teams.into_iter().collect();
+            devices::count(&mut tx, org, Some((user, &teams)), silent_before).await?
+        }
+    };
+    Ok(counts)
+}
+
+async fn list_wanted(
+    tx: &mut Tx,
+    reader: &Reader,
+    after: Option<DeviceId>,
+    limit: i64,
+    wanted: impl Fn(&Account) -> bool,
+) -> Result<(Vec<ListedDevice>, Option<DeviceId>), ActionError> {
+    let org = reader.org;
+    let charge = Charge::of(reader);
+    let accounts: BTreeMap<UserId, Account> = people::list(tx, org)
         .await?
         .into_iter()
+        .filter(|account| charge.includes(reader, account) && wanted(account))
         .map(|account| (account.user, account))
         .collect();
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let (mut rows, mut after) = (Vec::new(), after);
     // One more than asked for tells whether the list goes on.
     while rows.len() <= limit {
-        let read = devices::list(&mut tx, org, None, after, DEVICES_PER_READ).await?;
+        let read = devices::list(tx, org, None, after, DEVICES_PER_READ).await?;
         let Some(last) = read.last() else { break };
         after = Some(last.device);
         let ours = read.into_iter().filter_map(|device| {
-            let account = accounts
-                .get(&device.user)
-                .filter(|account| charge.includes(&reader, account))?;
+            let account = accounts.get(&device.user)?;
             Some((device, account.clone()))
         });
         rows.extend(ours);
@@ -143,17 +216,22 @@ pub async fn list_devices(
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(|(device, _)| device.device);
+    Ok((with_unconfirmed(tx, org, rows).await?, next))
+}
+
+async fn with_unconfirmed(
+    tx: &mut Tx,
+    org: OrgId,
+    rows: Vec<(DeviceRow, Account)>,
+) -> Result<Vec<ListedDevice>, ActionError> {
     let ids: Vec<DeviceId> = rows.iter().map(|(device, _)| device.device).collect();
-    let unconfirmed: BTreeMap<DeviceId, i64> = reading::count_unconfirmed(&mut tx, org, &ids)
-        .await?
-        .into_iter()
-        .collect();
+    let unconfirmed: BTreeMap<DeviceId, i64> = reading::count_unconfirmed(tx, org, &ids).await?.into_iter().collect();
     let items = rows.into_iter().map(|(device, account)| ListedDevice {
         unconfirmed_evictions: unconfirmed.get(&device.device).copied().unwrap_or(0),
         device,
         account,
     });
-    Ok((items.collect(), next))
+    Ok(items.collect())
 }
 
 /// Takes a device's right to speak away. Done again it changes nothing.

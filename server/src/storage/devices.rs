@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use sqlx::FromRow;
 use sync_core::{
-    ids::{DeviceId, OrgId, UserId},
+    ids::{DeviceId, OrgId, TeamId, UserId},
     time::Timestamp,
 };
 use uuid::Uuid;
@@ -277,22 +277,72 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<DeviceRow>, StorageError> {
     let rows: Vec<Row> = on!(tx, |c| {
-        sqlx::query_as(
+        let mut query = sqlx::QueryBuilder::new(
             "SELECT org_id, device_id, user_id, name AS device_name, public_key, state AS device_state, app_version,
                     enrolled_at, last_proof_at, last_seen_at, pending, clock_offset_ms, last_message,
                     last_message_sha256, acknowledged_seq, security_flags
-             FROM device WHERE org_id = $1 AND device_id > $2 AND ($3 OR user_id = $4)
-             ORDER BY device_id LIMIT $5",
-        )
-        .bind(org.0)
-        .bind(after.map_or(Uuid::nil(), |device| device.0))
-        .bind(user.is_none())
-        .bind(user.map_or(Uuid::nil(), |user| user.0))
-        .bind(limit)
-        .fetch_all(c)
-        .await
+             FROM device WHERE org_id = ",
+        );
+        query.push_bind(org.0);
+        // Said only where it is asked: no index serves a condition that may not count.
+        if let Some(user) = user {
+            query.push(" AND user_id = ").push_bind(user.0);
+        }
+        query
+            .push(" AND device_id > ")
+            .push_bind(after.map_or(Uuid::nil(), |device| device.0));
+        query.push(" ORDER BY device_id LIMIT ").push_bind(limit);
+        query.build_query_as().fetch_all(c).await
     })?;
     rows.into_iter().map(Row::into_device).collect()
+}
+
+/// What devices that may speak come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub struct DeviceCounts {
+    /// So many.
+    pub active: i64,
+    /// Those of them that were last heard before some instant, or never.
+    pub silent: i64,
+    /// Changes that they last said were pending.
+    pub pending: i64,
+}
+
+/// Counts devices that may speak: everybody's, or those of one person and of some teams.
+///
+/// # Errors
+/// The driver's.
+pub async fn count(
+    tx: &mut Tx,
+    org: OrgId,
+    whose: Option<(UserId, &[TeamId])>,
+    silent_before: Timestamp,
+) -> Result<DeviceCounts, StorageError> {
+    on!(tx, |c| {
+        let mut query = sqlx::QueryBuilder::new(
+            "SELECT COUNT(*) AS active, CAST(COALESCE(SUM(d.pending), 0) AS BIGINT) AS pending,
+                    COUNT(CASE WHEN d.last_seen_at IS NULL OR d.last_seen_at < ",
+        );
+        query.push_bind(silent_before.0).push(
+            " THEN 1 END) AS silent
+             FROM device d JOIN user_account u ON u.org_id = d.org_id AND u.user_id = d.user_id
+             WHERE d.org_id = ",
+        );
+        query.push_bind(org.0).push(" AND d.state = 'active'");
+        if let Some((user, teams)) = whose {
+            query.push(" AND (d.user_id = ").push_bind(user.0);
+            if !teams.is_empty() {
+                query.push(" OR u.team_id IN (");
+                let mut list = query.separated(", ");
+                for team in super::sizes::filled(teams) {
+                    list.push_bind(team.0);
+                }
+                query.push(")");
+            }
+            query.push(")");
+        }
+        query.build_query_as().fetch_one(c).await
+    })
 }
 
 /// How many devices of a person may speak.

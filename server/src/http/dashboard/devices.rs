@@ -18,15 +18,18 @@ use super::{
 };
 use crate::{
     actions::{
-        Code,
-        fleet::{ListedDevice, list_devices, revoke_device},
+        ActionError, Code,
+        fleet::{ListedDevice, count_devices, list_devices_of_others, list_own_devices, revoke_device},
     },
     app::App,
-    http::Problem,
-    storage::devices::DeviceState,
+    http::{
+        Problem,
+        api::input::{bad_cursor, read_cursor, write_cursor},
+    },
+    storage::devices::{DeviceCounts, DeviceState},
 };
 
-/// Devices on one page: a company of some hundred people is on one.
+/// Devices of others on one page: a company of some hundred people is on one.
 const ROWS: i64 = 500;
 /// A phone not heard of for so long is named as such.
 const SILENT_MS: i64 = 24 * 60 * 60 * 1000;
@@ -69,51 +72,63 @@ struct DevicesPage {
     pending: i64,
     may_revoke: bool,
     login: String,
-    more: bool,
+    is_first: bool,
+    more: Option<String>,
 }
 
 async fn list(State(app): State<App>, viewer: Viewer) -> Result<Response, Problem> {
     let words = viewer.words();
     let (org, user) = (viewer.person.org, viewer.person.user);
-    let (devices, next) = list_devices(&app.database, org, user, None, ROWS).await?;
+    let query = viewer.visitor.here.split_once('?').map_or("", |(_, query)| query);
+    let fields = Fields::parse(query.as_bytes());
+    let after = fields.get("after").map(read_place).transpose()?;
+    // One's own are read by themselves: however many others have phones, everybody finds and revokes his.
+    let mine = list_own_devices(&app.database, org, user, ROWS).await?;
+    let (others, next) = list_devices_of_others(&app.database, org, user, after, ROWS).await?;
+    let counts = count(&app, &viewer).await?;
     let clock = Clock::new(&viewer.zone, words, app.seam.now());
-    let (mut mine, mut others) = (Vec::new(), Vec::new());
-    for device in devices {
-        let is_mine = device.account.user == user;
-        let row = row(device, words, &clock, app.seam.now().0);
-        if is_mine { mine.push(row) } else { others.push(row) }
-    }
+    let rows = |devices: Vec<ListedDevice>| -> Vec<Row> {
+        let now = app.seam.now().0;
+        devices
+            .into_iter()
+            .map(|device| row(device, words, &clock, now))
+            .collect()
+    };
+    let (mine, mut others) = (rows(mine), rows(others));
     others.sort_by(|one, other| {
         let key = |row: &Row| (!row.is_active, row.person.clone(), row.name.clone());
         key(one).cmp(&key(other))
     });
-    let all = || mine.iter().chain(&others).filter(|row| row.is_active);
-    let query = viewer.visitor.here.split_once('?').map_or("", |(_, query)| query);
-    let revoked = Fields::parse(query.as_bytes()).get("done") == Some("revoked");
+    let revoked = fields.get("done") == Some("revoked");
     let page = DevicesPage {
         frame: Frame::of(&viewer, words.say("devices-title"), "devices"),
         notice: revoked.then(|| words.say("device-was-revoked")),
-        active: i64::try_from(all().count()).unwrap_or(0),
-        silent: i64::try_from(all().filter(|row| row.silent).count()).unwrap_or(0),
-        pending: all().map(|row| row.pending).sum(),
+        active: counts.active,
+        silent: counts.silent,
+        pending: counts.pending,
         may_revoke: viewer.person.role != sync_core::visibility::Role::Auditor,
         login: viewer.person.login.clone(),
-        more: next.is_some(),
+        is_first: after.is_none(),
+        more: next.map(|next| format!("/devices?after={}", write_cursor(&[next.as_bytes()]))),
         mine,
         others,
     };
     show(&viewer.visitor, &page)
 }
 
+fn read_place(cursor: &str) -> Result<DeviceId, ActionError> {
+    let bytes = read_cursor(cursor)?;
+    Ok(DeviceId::from_bytes(bytes.try_into().map_err(|_| bad_cursor())?))
+}
+
 /// How many of the phones that somebody looks after have not been heard of for a day.
 pub(super) async fn count_silent(app: &App, viewer: &Viewer) -> Result<i64, Problem> {
-    let (devices, _) = list_devices(&app.database, viewer.person.org, viewer.person.user, None, ROWS).await?;
-    let now = app.seam.now().0;
-    let silent = devices.iter().filter(|listed| {
-        let device = &listed.device;
-        device.state == DeviceState::Active && is_silent(device.last_seen_at, now)
-    });
-    Ok(i64::try_from(silent.count()).unwrap_or(0))
+    Ok(count(app, viewer).await?.silent)
+}
+
+async fn count(app: &App, viewer: &Viewer) -> Result<DeviceCounts, Problem> {
+    let silent_before = Timestamp(app.seam.now().0 - SILENT_MS);
+    Ok(count_devices(&app.database, viewer.person.org, viewer.person.user, silent_before).await?)
 }
 
 fn is_silent(seen: Option<Timestamp>, now: i64) -> bool {

@@ -8,9 +8,13 @@ use crate::{
         assignment::{self, To, hand_over},
         customers,
         edit::create_document,
+        fleet::{count_devices, list_devices},
         ownership,
     },
-    storage::{devices, ownership as rows},
+    storage::{
+        devices::{self, DeviceState},
+        ownership as rows,
+    },
 };
 use sync_core::{
     document::Kind,
@@ -483,5 +487,122 @@ async fn who_may_not_read_what_is_done_sees_the_card_and_is_told_who_may() {
             .unwrap();
         let page = li.get(&format!("/customers/{pooled}")).await;
         assert!(page.has("/follow-ups\"") && page.has("Claimed"));
+    }
+}
+
+#[tokio::test]
+async fn however_many_phones_a_company_has_each_finds_his_own_and_all_are_counted_and_listed() {
+    for company in companies().await {
+        let app = &company.test.app;
+        let mut tx = app.database.write().await.unwrap();
+        let now = app.seam.now();
+        // One more than a page holds, and all before the manager's own.
+        for number in 1..=501_u128 {
+            let device = DeviceId(uuid::Uuid::from_u128(number));
+            devices::insert(&mut tx, company.org, device, company.wang, "phone", &[7; 32], now)
+                .await
+                .unwrap();
+        }
+        let own = DeviceId(uuid::Uuid::from_u128(u128::MAX));
+        devices::insert(&mut tx, company.org, own, company.boss, "own phone", &[7; 32], now)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let boss = Browser::of(&company.test, "boss").await;
+        let (mut path, mut listed, mut pages) = ("/devices".to_owned(), BTreeSet::new(), 0);
+        loop {
+            let page = boss.get(&path).await;
+            assert!(page.has("own phone") && page.has("502 not synced for a day"), "{path}");
+            listed.extend(page.html.split("<tr id=\"d-").skip(1).map(|row| row[..36].to_owned()));
+            pages += 1;
+            assert_eq!(page.has(">First page<"), pages > 1);
+            let Some(next) = page.html.split("rel=\"next\" href=\"").nth(1) else {
+                break;
+            };
+            path = next.split('"').next().unwrap().to_owned();
+        }
+        assert_eq!((pages, listed.len()), (2, 502));
+        let end = format!("/devices?after={}", hex::encode(own.as_bytes()));
+        assert!(boss.get(&end).await.has("The list has become shorter"));
+        assert_eq!(boss.get("/devices?after=zz").await.status, StatusCode::BAD_REQUEST);
+        assert!(boss.get("/customers").await.has("502 "));
+    }
+}
+
+#[tokio::test]
+async fn the_phones_that_are_counted_are_those_that_are_listed() {
+    for company in companies().await {
+        let (org, app) = (company.org, &company.test.app);
+        let west = company.test.team(org, "West", None).await;
+        let admin = company.test.person(org, "admin", Role::Admin, None, &[]).await;
+        let (far, head) = (
+            company.test.person(org, "far", Role::Rep, Some(west), &[]).await,
+            company.test.person(org, "head", Role::Manager, Some(west), &[]).await,
+        );
+        let other = company.test.organisation("Other").await;
+        let stranger = company.test.person(other, "stranger", Role::Admin, None, &[]).await;
+        let limit = app.seam.now();
+        let mut tx = app.database.write().await.unwrap();
+        for (number, (org, user, seen, state)) in [
+            (org, company.wang, None, DeviceState::Active),
+            (org, company.wang, Some(limit.plus_ms(-1)), DeviceState::Active),
+            (org, company.wang, Some(limit), DeviceState::Active),
+            (org, company.wang, None, DeviceState::Revoked),
+            (org, company.li, Some(limit.plus_ms(1)), DeviceState::Active),
+            (org, company.li, None, DeviceState::Wiped),
+            (org, company.boss, None, DeviceState::Active),
+            (org, far, None, DeviceState::Active),
+            (org, far, Some(limit), DeviceState::Active),
+            (org, admin, Some(limit.plus_ms(-9)), DeviceState::Active),
+            (other, stranger, None, DeviceState::Active),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let device = DeviceId(app.seam.uuid());
+            devices::insert(&mut tx, org, device, user, "phone", &[7; 32], limit)
+                .await
+                .unwrap();
+            let number = i64::try_from(number).unwrap();
+            let message = devices::DeviceMessage {
+                number: 1,
+                sha256: &[7; 32],
+                acknowledged_seq: 0,
+                pending: 1 << number,
+                clock_offset_ms: None,
+                received_at: limit,
+            };
+            if let Some(seen) = seen {
+                let message = devices::DeviceMessage {
+                    received_at: seen,
+                    ..message
+                };
+                devices::record_message(&mut tx, org, device, message).await.unwrap();
+            }
+            devices::set_state(&mut tx, org, device, state).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        for (org, user, active, silent) in [
+            (org, admin, 8, 5),
+            (org, company.boss, 5, 3),
+            (org, head, 2, 1),
+            (org, company.wang, 3, 2),
+            (org, company.li, 1, 0),
+            (other, stranger, 1, 1),
+        ] {
+            let counts = count_devices(&app.database, org, user, limit).await.unwrap();
+            assert_eq!((counts.active, counts.silent), (active, silent), "{user}");
+            let (mut listed, _) = list_devices(&app.database, org, user, None, 100).await.unwrap();
+            listed.retain(|listed| listed.device.state == DeviceState::Active);
+            let is_silent = |listed: &&crate::actions::fleet::ListedDevice| {
+                listed.device.last_seen_at.is_none_or(|seen| seen < limit)
+            };
+            assert_eq!(i64::try_from(listed.len()).unwrap(), active);
+            assert_eq!(i64::try_from(listed.iter().filter(is_silent).count()).unwrap(), silent);
+            assert_eq!(
+                listed.iter().map(|listed| listed.device.pending).sum::<i64>(),
+                counts.pending
+            );
+        }
     }
 }
