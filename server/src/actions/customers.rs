@@ -72,6 +72,8 @@ pub struct Shown {
     pub rights: ClassRights,
     /// The documents he may read.
     pub documents: Vec<ShownDocument>,
+    /// Those of them that he may write.
+    pub writable: BTreeSet<DocumentId>,
     /// How those named in them are called.
     pub people: BTreeMap<UserId, Named>,
 }
@@ -255,7 +257,14 @@ pub async fn show(database: &Database, org: OrgId, user: UserId, customer: Custo
         .await?
         .ok_or_else(unknown)?;
     let mut documents = customers::list_documents(&mut tx, org, customer, DOCUMENTS_MAX).await?;
-    documents.retain(|document| reader.document_rights(rights, document, row.owner).may_read());
+    let mut writable = BTreeSet::new();
+    documents.retain(|document| {
+        let rights = reader.document_rights(rights, document, row.owner);
+        if rights.may_write() {
+            writable.insert(document.id);
+        }
+        rights.may_read()
+    });
     if documents.is_empty() && !rights.of(sync_core::document::Kind::Card).may_read() {
         return Err(unknown());
     }
@@ -267,6 +276,7 @@ pub async fn show(database: &Database, org: OrgId, user: UserId, customer: Custo
         relations,
         rights,
         documents,
+        writable,
         people,
     })
 }

@@ -231,6 +231,7 @@ impl Customer {
             relations,
             rights,
             documents,
+            writable: _,
             people,
         } = shown;
         let id = customer.id;

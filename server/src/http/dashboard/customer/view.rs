@@ -13,7 +13,7 @@ use crate::{
     actions::customers::{Shown, ShownDocument},
     app::App,
     http::dashboard::{
-        customers::Mark,
+        customers::{Mark, TIMELINE},
         page::Frame,
         text::{Clock, When, choice, choice_name, money, plain},
         viewer::Viewer,
@@ -40,6 +40,7 @@ pub(super) struct Dispute {
     document: DocumentId,
     field: String,
     values: Vec<DisputedValue>,
+    may_choose: bool,
 }
 
 struct DisputedValue {
@@ -92,8 +93,10 @@ pub(super) struct CustomerPage {
     sections: Vec<(String, Vec<Fact>)>,
     contacts: Vec<Contact>,
     deals: Vec<Deal>,
-    sees_private: bool,
+    sees_contacts: bool,
+    sees_deals: bool,
     sees_activity: bool,
+    reads_activity: bool,
     entries: Vec<Entry>,
     kinds: Vec<(String, String, bool)>,
     more: Option<String>,
@@ -180,8 +183,14 @@ pub(super) fn customer_page(
             .of_kind(Kind::Opportunity)
             .map(|document| painter.deal(document))
             .collect(),
-        sees_private: rights.of(Kind::Contact).may_read(),
-        sees_activity: rights.of(Kind::Visit).may_read(),
+        // Also who may not read a kind sees what of it is his: what he wrote, what he answers for.
+        sees_contacts: rights.of(Kind::Contact).may_read() || painter.first(Kind::Contact).is_some(),
+        sees_deals: rights.of(Kind::Opportunity).may_read() || painter.first(Kind::Opportunity).is_some(),
+        sees_activity: TIMELINE.into_iter().any(|kind| {
+            let rights = rights.of(kind);
+            rights.may_read() || rights.may_create() || painter.first(kind).is_some()
+        }),
+        reads_activity: rights.of(Kind::Visit).may_read(),
         entries,
         kinds: painter.kinds(&here, wanted),
         more: rest.then(|| {
@@ -346,6 +355,7 @@ impl Painter<'_> {
                     document: document.row.id,
                     field: conflict.field.clone(),
                     values: values.collect(),
+                    may_choose: self.shown.writable.contains(&document.row.id),
                 });
             }
         }

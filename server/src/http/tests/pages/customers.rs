@@ -20,6 +20,7 @@ use sync_core::{
     document::Kind,
     ids::{DeviceId, DocumentId},
     protocol::message::IntentAction,
+    visibility::Scope,
 };
 
 const HOSTILE: &str = "\"'><script>alert(1)</script>&amp;<img src=x onerror=alert(1)>";
@@ -429,6 +430,14 @@ async fn of_two_values_one_is_chosen() {
         for text in ["1 field has two values", "Store", "BOSS", "Keep this"] {
             assert!(shown.has(text), "{text}");
         }
+        // Who may read both and write neither is not asked to choose.
+        company
+            .test
+            .person(company.org, "auditor", Role::Auditor, None, &[])
+            .await;
+        let auditor = Browser::of(&company.test, "auditor").await;
+        let read = auditor.get(&page).await;
+        assert!(read.has("1 field has two values") && read.has("Store") && !read.has("Keep this"));
         let form = [("field", "name"), ("value", "\"Store\"")];
         let got = wang.submit(&page, &format!("/documents/{card}/resolve"), &form).await;
         assert_eq!(got.location, format!("{page}?done=resolve"));
@@ -487,6 +496,60 @@ async fn who_may_not_read_what_is_done_sees_the_card_and_is_told_who_may() {
             .unwrap();
         let page = li.get(&format!("/customers/{pooled}")).await;
         assert!(page.has("/follow-ups\"") && page.has("Claimed"));
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_wrote_or_answers_for_is_shown_to_him_also_where_he_may_not_read_the_rest() {
+    for company in companies().await {
+        let app = &company.test.app;
+        let shop = company.customer(company.wang, "Shop").await;
+        let follow_up = json!({"text": "confidential"}).as_object().cloned().unwrap();
+        create_document(app, company.asker(company.wang), shop, Kind::FollowUp, &follow_up)
+            .await
+            .unwrap();
+        let (li, page) = (Browser::of(&company.test, "li").await, format!("/customers/{shop}"));
+        let form = [("text", "seen by its author")];
+        let got = li.submit(&page, &format!("{page}/follow-ups"), &form).await;
+        let shown = li.get(&got.location).await;
+        assert!(shown.has("seen by its author") && shown.has("is read by its owner"));
+        assert!(!shown.has("confidential") && !shown.has("<h2>Opportunities</h2>"));
+        let mut deals = Vec::new();
+        for title in ["Deal of Li", "Deal of Wang"] {
+            let deal = json!({"title": title, "stage": "won"}).as_object().cloned().unwrap();
+            deals.push(
+                create_document(app, company.asker(company.wang), shop, Kind::Opportunity, &deal)
+                    .await
+                    .unwrap(),
+            );
+        }
+        let (document, user) = (deals[0], Some(company.li));
+        ownership::ask(
+            app,
+            company.asker(company.wang),
+            shop,
+            None,
+            IntentAction::Responsible { document, user },
+        )
+        .await
+        .unwrap();
+        // Nothing is left to do in it: he answers for it still, and the contacts are no business of his any more.
+        let stored = |scope: Scope| {
+            let hex = hex::encode(scope.to_bytes());
+            match company.test.name {
+                "sqlite" => format!("x'{hex}'"),
+                _ => format!("'\\x{hex}'"),
+            }
+        };
+        let (open, done) = (Scope::Responsible(company.li), Scope::ResponsibleDone(company.li));
+        let statement = format!(
+            "UPDATE scope_member SET scope = {} WHERE scope = {}",
+            stored(done),
+            stored(open)
+        );
+        testing::execute_sql(&app.database, &statement).await;
+        let shown = li.get(&page).await;
+        assert!(shown.has("Deal of Li") && !shown.has("Deal of Wang") && !shown.has("<h2>Contacts</h2>"));
     }
 }
 
