@@ -14,6 +14,7 @@ pub mod directory;
 pub mod edit;
 pub mod first_run;
 pub mod fleet;
+pub mod handovers;
 pub mod history;
 pub mod lookup;
 pub mod organisation;
@@ -201,6 +202,20 @@ codes! {
     HoldingCap = "holding_cap",
     /// Released too recently to be claimed by the same person.
     CoolingDown = "cooling_down",
+    /// Somebody's things are to go to himself.
+    HandoverToSelf = "handover_to_self",
+    /// Somebody who is leaving or has left is to get something.
+    TargetNotActive = "target_not_active",
+    /// A plan of handing over names nobody who gets anything.
+    PlanEmpty = "plan_empty",
+    /// A plan of handing over leaves customers with the one who leaves.
+    PlanIncomplete = "plan_incomplete",
+    /// There is nothing (left) that could be handed over.
+    NothingToHandOver = "nothing_to_hand_over",
+    /// The time in which a handover can be undone is over.
+    UndoExpired = "undo_expired",
+    /// The handover has been undone.
+    AlreadyUndone = "already_undone",
     /// Asked too often.
     RateLimited = "rate_limited",
     /// The cursor is of an older log: begin anew.

@@ -12,6 +12,7 @@ pub mod devices;
 pub mod documents;
 pub mod dump;
 pub mod feeds;
+pub mod handovers;
 pub mod imports;
 pub mod keys;
 pub mod leases;

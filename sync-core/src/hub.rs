@@ -4,7 +4,11 @@
 //! in which it checks that the facts still hold. Nothing here knows how facts are stored.
 
 mod changes;
+mod handover;
 mod intents;
 
 pub use changes::{ChangeDecision, CustomerStanding, ExistingDocument, KnownRefusal, PushedDocument, decide_document};
-pub use intents::{CustomerFactsNow, IntentDecision, IntentFacts, Move, decide_intent};
+pub use handover::{
+    HeldCustomer, PlanEntry, PlanFault, Portion, Successor, SuccessorFacts, check_plan, deal, refuse_successor,
+};
+pub use intents::{CustomerFactsNow, IntentDecision, IntentFacts, Move, decide_intent, leads_customer};

@@ -110,6 +110,10 @@ uuid_id!(
     IntentId
 );
 uuid_id!(
+    /// A handover of all that somebody had.
+    HandoverId
+);
+uuid_id!(
     /// A log: a new one begins after a restore.
     LogId
 );

@@ -10,6 +10,8 @@ mod delivery;
 mod fields;
 #[path = "wire/front.rs"]
 mod front;
+#[path = "wire/handover.rs"]
+mod handover;
 #[path = "wire/intents.rs"]
 mod intents;
 #[path = "wire/late.rs"]

@@ -163,6 +163,27 @@ pub async fn list_own_devices(
     with_unconfirmed(&mut tx, org, rows).await
 }
 
+/// The devices of some people that may still hold something, as far as the reader looks after them; in the order of the people.
+pub(super) async fn list_devices_of(
+    tx: &mut Tx,
+    reader: &Reader,
+    people: &[UserId],
+) -> Result<Vec<ListedDevice>, ActionError> {
+    let (org, charge) = (reader.org, Charge::of(reader));
+    let mut rows = Vec::new();
+    for user in people {
+        let Some(account) = people::find(tx, org, *user).await? else {
+            continue;
+        };
+        if charge.includes(reader, &account) {
+            let devices = devices::list(tx, org, Some(*user), None, DEVICES_PER_READ).await?;
+            let alive = devices.into_iter().filter(|device| device.state != DeviceState::Wiped);
+            rows.extend(alive.map(|device| (device, account.clone())));
+        }
+    }
+    with_unconfirmed(tx, org, rows).await
+}
+
 /// Counts the devices that the reader looks after and that may speak.
 ///
 /// # Errors

@@ -2,23 +2,22 @@
 //!
 //! The counter is taken first, so whoever decides next sees what was decided here: of two claims exactly one wins.
 
-use std::collections::BTreeSet;
+mod transfer;
+
+pub(crate) use transfer::{Cause, Handing, Placing, Transfer, moved, place_customer, write_transfers};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use sync_core::{
     document::Kind,
     hub::{CustomerFactsNow, IntentDecision, IntentFacts, Move, decide_intent},
-    ids::{CustomerId, DeviceId, DocumentId, IntentId, OrgId, PoolId, TeamId, UserId},
+    ids::{CustomerId, DeviceId, DocumentId, IntentId, OrgId, PoolId, UserId},
     protocol::{
         limits::REASON_CHARS_MAX,
         message::{Intent, IntentAction, IntentOutcome},
     },
     time::Timestamp,
-    visibility::{
-        CustomerFacts, Policy, Scope, UserState, customer_scopes, document_access, document_feeds, document_scopes,
-        feeds_of,
-    },
+    visibility::{Policy, Scope, UserState, document_access},
 };
 
 use super::{ActionError, Code, sync::standing::Standing};
@@ -28,8 +27,8 @@ use crate::{
     storage::{
         Tx,
         audit::{self, AuditRow},
-        devices, documents, feeds, log, organisation,
-        ownership::{self, Assignment, OwnershipEvent},
+        devices, documents, log, organisation,
+        ownership::{self, Assignment},
         packed,
         people::{self, Account},
         pools,
@@ -368,7 +367,6 @@ impl Desk<'_> {
         let Some(row) = rows.into_iter().next() else {
             return Ok(());
         };
-        documents::set_responsible(tx, org, &row, user).await?;
         let others = packed::list_by_customer(tx, org, &[intent.customer]).await?;
         let others = others.get(&intent.customer).map(Vec::as_slice).unwrap_or_default();
         let still = |person: UserId| {
@@ -376,148 +374,32 @@ impl Desk<'_> {
                 .iter()
                 .any(|other| other.document != *document && other.responsible == Some(person))
         };
-        let now: BTreeSet<Scope> = open_scopes(&before.memberships);
-        let leaves: Vec<Scope> = row
+        let ends: Vec<Scope> = row
             .responsible
             .filter(|previous| Some(*previous) != user && !still(*previous))
             .map(Scope::Responsible)
             .into_iter()
             .collect();
-        let enters: Vec<Scope> = user
-            .map(Scope::Responsible)
-            .filter(|scope| !now.contains(scope))
-            .into_iter()
-            .collect();
-        scopes::move_customer(tx, org, intent.customer, &leaves, &enters, seq).await?;
-        let seen: Vec<Scope> = now.into_iter().chain(enters).collect();
-        // Who was responsible, who is, and who made it learn of it through the document's own feeds.
-        let concerned: BTreeSet<Scope> = document_scopes(row.kind, row.author, row.responsible, false)
-            .into_iter()
-            .chain(document_scopes(row.kind, row.author, user, false))
-            .collect();
-        let concerned: Vec<Scope> = concerned.into_iter().collect();
-        touch(tx, org, &seen, &concerned, row.kind, *document, seq).await?;
-        let event = OwnershipEvent {
-            seq,
-            customer: intent.customer,
+        let begins: Vec<Scope> = user.map(Scope::Responsible).into_iter().collect();
+        let cause = Cause {
+            org,
             event: "responsible",
-            document: Some(*document),
             by: self.asker.user,
-            from_owner: row.responsible,
-            from_pool: None,
-            to_owner: user,
-            to_pool: None,
-            reason: String::new(),
+            reason: "",
             intent: Some(intent.id),
             at: self.seam.now(),
         };
-        Ok(ownership::append_event(tx, org, &event).await?)
+        let handing = Handing {
+            customer: intent.customer,
+            document: *document,
+            kind: row.kind,
+            author: row.author,
+            from: row.responsible,
+            to: user,
+        };
+        let transfer = Transfer::of_document(&cause, &handing, &before.memberships, (&ends, &begins), seq);
+        write_transfers(tx, org, vec![transfer]).await
     }
-}
-
-/// A customer finding its place: for the first time, or another one.
-pub(crate) struct Placing<'a> {
-    pub(crate) org: OrgId,
-    pub(crate) customer: CustomerId,
-    pub(crate) event: &'static str,
-    pub(crate) by: UserId,
-    pub(crate) reason: &'a str,
-    pub(crate) intent: Option<IntentId>,
-    pub(crate) at: Timestamp,
-    pub(crate) created_at: Timestamp,
-    pub(crate) external_id: Option<&'a str>,
-}
-
-/// Writes a customer's place: row, scopes, feeds, chain of owners. The caller holds the counter; `seq` is the event's.
-pub(crate) async fn place_customer(
-    tx: &mut Tx,
-    placing: &Placing<'_>,
-    before: Option<&Assignment>,
-    memberships: &[Membership],
-    to: Move,
-    seq: i64,
-) -> Result<(), ActionError> {
-    let (owner, team, pool): (Option<UserId>, Option<TeamId>, Option<PoolId>) = match to {
-        Move::Owner(owner, team) => (Some(owner), team, None),
-        Move::Pool(pool) => (None, None, Some(pool)),
-    };
-    let assignment = Assignment {
-        customer: placing.customer,
-        owner,
-        pool,
-        team,
-        version: before.map_or(0, |assignment| assignment.version) + 1,
-        assigned_seq: seq,
-        created_by: before.map_or(placing.by, |assignment| assignment.created_by),
-    };
-    match before {
-        None => {
-            ownership::insert_customer(tx, placing.org, &assignment, placing.created_at, placing.external_id).await?;
-        }
-        Some(_) => ownership::update_assignment(tx, placing.org, &assignment).await?,
-    }
-    let placed = |assignment: &Assignment| CustomerFacts {
-        owner: assignment.owner,
-        pool: assignment.pool,
-        team: assignment.team,
-        collaborators: Vec::new(),
-    };
-    let now = open_scopes(memberships);
-    let old: BTreeSet<Scope> = before
-        .map(|before| customer_scopes(&placed(before), placing.org))
-        .unwrap_or_default()
-        .into_iter()
-        .collect();
-    let new: BTreeSet<Scope> = customer_scopes(&placed(&assignment), placing.org).into_iter().collect();
-    let leaves: Vec<Scope> = old.difference(&new).copied().collect();
-    let enters: Vec<Scope> = new.difference(&now).copied().collect();
-    scopes::move_customer(tx, placing.org, placing.customer, &leaves, &enters, seq).await?;
-    if before.is_some() {
-        // Those who see it before and after learn who has it now.
-        let seen: Vec<Scope> = now.union(&new).copied().collect();
-        let card = DocumentId::derived(placing.org, placing.customer, Kind::Card, 0);
-        touch(tx, placing.org, &seen, &[], Kind::Card, card, seq).await?;
-    }
-    let event = OwnershipEvent {
-        seq,
-        customer: placing.customer,
-        event: placing.event,
-        document: None,
-        by: placing.by,
-        from_owner: before.and_then(|before| before.owner),
-        from_pool: before.and_then(|before| before.pool),
-        to_owner: owner,
-        to_pool: pool,
-        reason: placing.reason.to_owned(),
-        intent: placing.intent,
-        at: placing.at,
-    };
-    Ok(ownership::append_event(tx, placing.org, &event).await?)
-}
-
-async fn touch(
-    tx: &mut Tx,
-    org: OrgId,
-    seen: &[Scope],
-    concerned: &[Scope],
-    kind: Kind,
-    document: DocumentId,
-    seq: i64,
-) -> Result<(), ActionError> {
-    let feeds: BTreeSet<[u8; 18]> = feeds_of(seen, kind)
-        .into_iter()
-        .chain(document_feeds(concerned))
-        .collect();
-    let rows: Vec<(&[u8; 18], i64, DocumentId)> = feeds.iter().map(|feed| (feed, seq, document)).collect();
-    Ok(feeds::insert(tx, org, &rows).await?)
-}
-
-fn open_scopes(memberships: &[Membership]) -> BTreeSet<Scope> {
-    memberships
-        .iter()
-        .filter(|membership| membership.to_seq.is_none())
-        .map(|membership| membership.scope)
-        .collect()
 }
 
 fn reason_of(action: &IntentAction) -> &str {

@@ -8,6 +8,7 @@ mod customers;
 pub(super) mod devices;
 mod documents;
 mod fleet;
+pub(super) mod handovers;
 pub(super) mod input;
 pub(super) mod live;
 mod ownership;
@@ -96,6 +97,8 @@ fn json_api() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(ownership::assign))
         .routes(routes!(ownership::claim))
         .routes(routes!(ownership::release))
+        .routes(routes!(handovers::list, handovers::create))
+        .routes(routes!(handovers::show, handovers::undo))
         .routes(routes!(documents::create_visit))
         .routes(routes!(documents::create_contact))
         .routes(routes!(documents::create_follow_up))

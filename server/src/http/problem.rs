@@ -383,6 +383,65 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
             ),
             ("释放时间太近", "请等冷却期结束，或联系主管。"),
         ),
+        Code::HandoverToSelf => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            (
+                "Handed over to himself",
+                "Choose somebody else, or a pool: what he has cannot go to himself.",
+            ),
+            (
+                "不能交接给本人",
+                "请选择其他人或客户公海：本人名下的内容不能交接给本人。",
+            ),
+        ),
+        Code::TargetNotActive => (
+            StatusCode::CONFLICT,
+            (
+                "Successor is not active",
+                "Choose somebody who works here: the one named is leaving or has left.",
+            ),
+            ("接手人未启用", "请选择在职人员：所选人员正在离职或已离职。"),
+        ),
+        Code::PlanEmpty => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            ("Plan names nobody", "Name at least one person or pool that takes over."),
+            ("交接方案为空", "请至少指定一位接手人或一个公海。"),
+        ),
+        Code::PlanIncomplete => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            (
+                "Plan leaves customers behind",
+                "Add a line for the rest, or a share: every customer goes to somebody.",
+            ),
+            (
+                "交接方案不完整",
+                "请为其余客户增加一行，或按比例分配：每个客户都要有去向。",
+            ),
+        ),
+        Code::NothingToHandOver => (
+            StatusCode::CONFLICT,
+            (
+                "Nothing to hand over",
+                "Look at the list of handovers: somebody may have done it already.",
+            ),
+            ("没有可交接的内容", "请查看交接记录：可能已由他人完成交接。"),
+        ),
+        Code::UndoExpired => (
+            StatusCode::CONFLICT,
+            (
+                "Too late to undo",
+                "A handover is undone within 24 hours; assign the customers again instead.",
+            ),
+            ("已超过撤销时限", "交接只能在 24 小时内撤销；请重新分配客户。"),
+        ),
+        Code::AlreadyUndone => (
+            StatusCode::CONFLICT,
+            (
+                "Already undone",
+                "Look at the handover: it says what went back and what stayed.",
+            ),
+            ("已撤销", "请查看该交接：其中列出了已退回和保留的内容。"),
+        ),
         Code::RateLimited => (
             StatusCode::TOO_MANY_REQUESTS,
             ("Asked too often", "Wait as long as Retry-After says, then try again."),

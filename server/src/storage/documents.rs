@@ -567,29 +567,29 @@ async fn insert_changes(
     Ok(())
 }
 
-/// Makes somebody responsible for a document; none: the owner.
+/// Makes somebody responsible for documents; none: the owners of their customers.
 ///
 /// # Errors
 /// The driver's.
 pub async fn set_responsible(
     tx: &mut Tx,
     org: OrgId,
-    row: &DocumentRow,
+    documents: &[(CustomerId, DocumentId)],
     user: Option<UserId>,
 ) -> Result<(), StorageError> {
-    on!(tx, |connection| sqlx::query(
-        "UPDATE document SET responsible_id = $3, version = version + 1 WHERE org_id = $1 AND document_id = $2"
-    )
-    .bind(org.0)
-    .bind(row.document.0)
-    .bind(user.map(|user| user.0))
-    .execute(connection)
-    .await
-    .map(drop))?;
-    let mut packed = packed::list(tx, org, &[(row.customer, row.document)]).await?;
-    if let Some(mut packed) = packed.remove(&row.document) {
-        packed.responsible = user;
-        packed::put(tx, org, row.customer, &packed).await?;
+    for chunk in documents.chunks(LIST_MAX) {
+        on!(tx, |connection| {
+            let mut query = QueryBuilder::new("UPDATE document SET version = version + 1, responsible_id = ");
+            query.push_bind(user.map(|user| user.0));
+            query.push(" WHERE org_id = ").push_bind(org.0);
+            query.push(" AND document_id IN (");
+            let mut list = query.separated(", ");
+            for (_, document) in filled(chunk) {
+                list.push_bind(document.0);
+            }
+            query.push(")");
+            query.build().execute(connection).await.map(drop)
+        })?;
     }
-    Ok(())
+    packed::set_responsible(tx, org, documents, user).await
 }

@@ -6,13 +6,12 @@ use sync_core::{
     document::Kind,
     ids::{CustomerId, DocumentId, OrgId, PoolId, TeamId, UserId},
     time::Timestamp,
-    visibility::Scope,
 };
 use uuid::Uuid;
 
 use super::{
     StorageError, Tx, on,
-    ownership::{Assignment, CardSummary, OwnershipEvent},
+    ownership::{Assignment, CardSummary},
 };
 
 /// Keys looked up with one statement, far below what both drivers bind.
@@ -353,60 +352,6 @@ pub async fn insert_customers(tx: &mut Tx, org: OrgId, customers: &[NewCustomer]
                     .push_bind(new.card.region.as_deref())
                     .push_bind(new.card.industry.as_deref())
                     .push_bind(new.card.source.as_deref());
-            });
-            query.build().execute(connection).await.map(drop)
-        })?;
-    }
-    Ok(())
-}
-
-/// Adds links to the chains of owners.
-///
-/// # Errors
-/// The driver's.
-pub async fn insert_events(tx: &mut Tx, org: OrgId, events: &[OwnershipEvent]) -> Result<(), StorageError> {
-    for some in events.chunks(ROWS_PER_STATEMENT) {
-        on!(tx, |connection| {
-            let mut query = QueryBuilder::new(
-                "INSERT INTO ownership_event (org_id, seq, customer_id, event, document_id, by_user_id, from_owner_id, \
-                 from_pool_id, to_owner_id, to_pool_id, reason, intent_id, at) ",
-            );
-            query.push_values(some, |mut row, event| {
-                row.push_bind(org.0)
-                    .push_bind(event.seq)
-                    .push_bind(event.customer.0)
-                    .push_bind(event.event)
-                    .push_bind(event.document.map(|document| document.0))
-                    .push_bind(event.by.0)
-                    .push_bind(event.from_owner.map(|user| user.0))
-                    .push_bind(event.from_pool.map(|pool| pool.0))
-                    .push_bind(event.to_owner.map(|user| user.0))
-                    .push_bind(event.to_pool.map(|pool| pool.0))
-                    .push_bind(event.reason.as_str())
-                    .push_bind(event.intent.map(|intent| intent.0))
-                    .push_bind(event.at.0);
-            });
-            query.build().execute(connection).await.map(drop)
-        })?;
-    }
-    Ok(())
-}
-
-/// Puts new customers into scopes, each from a place in the log on.
-///
-/// # Errors
-/// The driver's.
-pub async fn insert_members(tx: &mut Tx, org: OrgId, members: &[(Scope, CustomerId, i64)]) -> Result<(), StorageError> {
-    for some in members.chunks(ROWS_PER_STATEMENT) {
-        on!(tx, |connection| {
-            let mut query =
-                QueryBuilder::new("INSERT INTO scope_member (org_id, scope, customer_id, from_seq, to_seq) ");
-            query.push_values(some, |mut row, (scope, customer, from_seq)| {
-                row.push_bind(org.0)
-                    .push_bind(scope.to_bytes().to_vec())
-                    .push_bind(customer.0)
-                    .push_bind(*from_seq)
-                    .push_bind(None::<i64>);
             });
             query.build().execute(connection).await.map(drop)
         })?;

@@ -15,6 +15,7 @@ const SEARCH_SQLITE: &str = include_str!("../../../migrations/0002_search.sqlite
 const SEARCH_POSTGRES: &str = include_str!("../../../migrations/0002_search.postgres.sql");
 
 const SIGN_IN_LINKS: &str = include_str!("../../../migrations/0003_sign_in_links.sql");
+pub(super) const HANDOVER: &str = include_str!("../../../migrations/0004_handover.sql");
 
 pub(super) async fn run_sqlite(pool: &SqlitePool) -> Result<(), MigrateError> {
     migrator(SEARCH_SQLITE, true).run(pool).await
@@ -29,6 +30,7 @@ fn migrator(search: &'static str, sqlite: bool) -> Migrator {
         (1, "first", FIRST),
         (2, "search", search),
         (3, "sign_in_links", SIGN_IN_LINKS),
+        (4, "handover", HANDOVER),
     ];
     let migrations = migrations
         .into_iter()

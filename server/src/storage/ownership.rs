@@ -44,6 +44,29 @@ struct RawAssignment {
     created_by: Uuid,
 }
 
+impl From<RawAssignment> for Assignment {
+    fn from(row: RawAssignment) -> Self {
+        Self {
+            customer: CustomerId(row.customer_id),
+            owner: row.owner_id.map(UserId),
+            pool: row.pool_id.map(PoolId),
+            team: row.team_id.map(TeamId),
+            version: row.assignment_version,
+            assigned_seq: row.assigned_seq,
+            created_by: UserId(row.created_by),
+        }
+    }
+}
+
+impl From<RawPlaced> for PlacedCustomer {
+    fn from(row: RawPlaced) -> Self {
+        Self {
+            assignment: row.assignment.into(),
+            region: row.region,
+        }
+    }
+}
+
 /// The assignments of these customers; those that do not exist are left out.
 ///
 /// # Errors
@@ -70,16 +93,9 @@ pub async fn list_assignments(
         })?;
         rows.extend(some);
     }
-    let assignments = rows.into_iter().map(|row| Assignment {
-        customer: CustomerId(row.customer_id),
-        owner: row.owner_id.map(UserId),
-        pool: row.pool_id.map(PoolId),
-        team: row.team_id.map(TeamId),
-        version: row.assignment_version,
-        assigned_seq: row.assigned_seq,
-        created_by: UserId(row.created_by),
-    });
-    Ok(assignments
+    Ok(rows
+        .into_iter()
+        .map(Assignment::from)
         .map(|assignment| (assignment.customer, assignment))
         .collect())
 }
@@ -115,25 +131,119 @@ pub async fn insert_customer(
     .map(drop))
 }
 
-/// Gives a customer to somebody or to a pool.
+/// Gives customers to others or to pools.
 ///
 /// # Errors
 /// The driver's.
-pub async fn update_assignment(tx: &mut Tx, org: OrgId, assignment: &Assignment) -> Result<(), StorageError> {
-    on!(tx, |connection| sqlx::query(
-        "UPDATE customer SET owner_id = $3, pool_id = $4, team_id = $5, assignment_version = $6, assigned_seq = $7
-         WHERE org_id = $1 AND customer_id = $2"
-    )
-    .bind(org.0)
-    .bind(assignment.customer.0)
-    .bind(assignment.owner.map(|user| user.0))
-    .bind(assignment.pool.map(|pool| pool.0))
-    .bind(assignment.team.map(|team| team.0))
-    .bind(assignment.version)
-    .bind(assignment.assigned_seq)
-    .execute(connection)
-    .await
-    .map(drop))
+pub async fn update_assignments(tx: &mut Tx, org: OrgId, assignments: &[Assignment]) -> Result<(), StorageError> {
+    for piece in pieces(assignments) {
+        on!(tx, |connection| {
+            let mut query = QueryBuilder::new(
+                "UPDATE customer SET owner_id = place.column2, pool_id = place.column3, team_id = place.column4, \
+                 assignment_version = place.column5, assigned_seq = place.column6 FROM (",
+            );
+            query.push_values(piece, |mut row, assignment| {
+                row.push_bind(assignment.customer.0)
+                    .push_bind(assignment.owner.map(|user| user.0))
+                    .push_bind(assignment.pool.map(|pool| pool.0))
+                    .push_bind(assignment.team.map(|team| team.0))
+                    .push_bind(assignment.version)
+                    .push_bind(assignment.assigned_seq);
+            });
+            query.push(") AS place WHERE customer.org_id = ").push_bind(org.0);
+            query.push(" AND customer.customer_id = place.column1");
+            query.build().execute(connection).await.map(drop)
+        })?;
+    }
+    Ok(())
+}
+
+/// A customer with what decides where it goes in a handover.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedCustomer {
+    /// Whose it is.
+    pub assignment: Assignment,
+    /// What its card says.
+    pub region: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct RawPlaced {
+    #[sqlx(flatten)]
+    assignment: RawAssignment,
+    region: Option<String>,
+}
+
+const PLACED_COLUMNS: &str = "SELECT customer_id, owner_id, pool_id, team_id, assignment_version, assigned_seq, created_by, region FROM customer";
+
+/// The customers somebody owns, by id, at most `limit`.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_owned(
+    tx: &mut Tx,
+    org: OrgId,
+    owner: UserId,
+    limit: i64,
+) -> Result<Vec<PlacedCustomer>, StorageError> {
+    let rows: Vec<RawPlaced> = on!(tx, |connection| {
+        let mut query = QueryBuilder::new(PLACED_COLUMNS);
+        query.push(" WHERE org_id = ").push_bind(org.0);
+        query.push(" AND owner_id = ").push_bind(owner.0);
+        query.push(" ORDER BY customer_id LIMIT ").push_bind(limit);
+        query.build_query_as().fetch_all(connection).await
+    })?;
+    Ok(rows.into_iter().map(PlacedCustomer::from).collect())
+}
+
+/// Some customers, by id; those that do not exist are left out.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_placed(
+    tx: &mut Tx,
+    org: OrgId,
+    customers: &[CustomerId],
+) -> Result<Vec<PlacedCustomer>, StorageError> {
+    let mut placed: Vec<PlacedCustomer> = Vec::new();
+    for chunk in customers.chunks(LIST_MAX) {
+        let rows: Vec<RawPlaced> = on!(tx, |connection| {
+            let mut query = QueryBuilder::new(PLACED_COLUMNS);
+            query.push(" WHERE org_id = ").push_bind(org.0);
+            query.push(" AND customer_id IN (");
+            let mut list = query.separated(", ");
+            for customer in filled(chunk) {
+                list.push_bind(customer.0);
+            }
+            query.push(")");
+            query.build_query_as().fetch_all(connection).await
+        })?;
+        placed.extend(rows.into_iter().map(PlacedCustomer::from));
+    }
+    placed.sort_by_key(|placed| placed.assignment.customer);
+    Ok(placed)
+}
+
+/// How many customers each of some people owns; those who own none are left out.
+///
+/// # Errors
+/// The driver's.
+pub async fn count_owned(tx: &mut Tx, org: OrgId, owners: &[UserId]) -> Result<Vec<(UserId, i64)>, StorageError> {
+    let mut counts: Vec<(UserId, i64)> = Vec::new();
+    for chunk in owners.chunks(LIST_MAX) {
+        let rows: Vec<(Uuid, i64)> = on!(tx, |connection| {
+            let mut query = QueryBuilder::new("SELECT owner_id, COUNT(*) FROM customer WHERE org_id = ");
+            query.push_bind(org.0).push(" AND owner_id IN (");
+            let mut list = query.separated(", ");
+            for owner in filled(chunk) {
+                list.push_bind(owner.0);
+            }
+            query.push(") GROUP BY owner_id");
+            query.build_query_as().fetch_all(connection).await
+        })?;
+        counts.extend(rows.into_iter().map(|(owner, count)| (UserId(owner), count)));
+    }
+    Ok(counts)
 }
 
 /// One link of the chain of owners.
@@ -143,9 +253,9 @@ pub struct OwnershipEvent {
     pub seq: i64,
     /// The customer.
     pub customer: CustomerId,
-    /// create, claim, release, assign, responsible.
+    /// create, claim, release, assign, responsible, handover, undo_handover.
     pub event: &'static str,
-    /// For `responsible`: the document.
+    /// The document for which somebody else is responsible; none: the customer itself changes hands.
     pub document: Option<DocumentId>,
     /// Who did it.
     pub by: UserId,
@@ -153,7 +263,7 @@ pub struct OwnershipEvent {
     pub from_owner: Option<UserId>,
     /// The pool before.
     pub from_pool: Option<PoolId>,
-    /// The owner (or, for `responsible`, the person) after.
+    /// The owner (or, of a document, the person responsible) after.
     pub to_owner: Option<UserId>,
     /// The pool after.
     pub to_pool: Option<PoolId>,
@@ -184,38 +294,42 @@ pub async fn find_assigned_at(
     Ok(at.map(Timestamp))
 }
 
-/// Appends a link.
+/// Appends links.
 ///
 /// # Errors
 /// The driver's.
-pub async fn append_event(tx: &mut Tx, org: OrgId, event: &OwnershipEvent) -> Result<(), StorageError> {
-    on!(tx, |connection| sqlx::query(
-        "INSERT INTO ownership_event (org_id, seq, customer_id, event, document_id, by_user_id, from_owner_id,
-             from_pool_id, to_owner_id, to_pool_id, reason, intent_id, at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
-    )
-    .bind(org.0)
-    .bind(event.seq)
-    .bind(event.customer.0)
-    .bind(event.event)
-    .bind(event.document.map(|document| document.0))
-    .bind(event.by.0)
-    .bind(event.from_owner.map(|user| user.0))
-    .bind(event.from_pool.map(|pool| pool.0))
-    .bind(event.to_owner.map(|user| user.0))
-    .bind(event.to_pool.map(|pool| pool.0))
-    .bind(event.reason.as_str())
-    .bind(event.intent.map(|intent| intent.0))
-    .bind(event.at.0)
-    .execute(connection)
-    .await
-    .map(drop))
+pub async fn append_events(tx: &mut Tx, org: OrgId, events: &[OwnershipEvent]) -> Result<(), StorageError> {
+    for piece in pieces(events) {
+        on!(tx, |connection| {
+            let mut query = QueryBuilder::new(
+                "INSERT INTO ownership_event (org_id, seq, customer_id, event, document_id, by_user_id, from_owner_id, \
+                 from_pool_id, to_owner_id, to_pool_id, reason, intent_id, at) ",
+            );
+            query.push_values(piece, |mut row, event| {
+                row.push_bind(org.0)
+                    .push_bind(event.seq)
+                    .push_bind(event.customer.0)
+                    .push_bind(event.event)
+                    .push_bind(event.document.map(|document| document.0))
+                    .push_bind(event.by.0)
+                    .push_bind(event.from_owner.map(|user| user.0))
+                    .push_bind(event.from_pool.map(|pool| pool.0))
+                    .push_bind(event.to_owner.map(|user| user.0))
+                    .push_bind(event.to_pool.map(|pool| pool.0))
+                    .push_bind(event.reason.as_str())
+                    .push_bind(event.intent.map(|intent| intent.0))
+                    .push_bind(event.at.0);
+            });
+            query.build().execute(connection).await.map(drop)
+        })?;
+    }
+    Ok(())
 }
 
 /// A link of the chain as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownEvent {
-    /// create, claim, release, assign, responsible.
+    /// create, claim, release, assign, responsible, handover, undo_handover.
     pub event: String,
     /// Who did it.
     pub by: UserId,
@@ -312,7 +426,7 @@ pub async fn list_reassigned(
         let rows: Vec<(Uuid, Option<Uuid>)> = on!(tx, |connection| {
             let mut query = QueryBuilder::new(
                 "SELECT document_id, from_owner_id FROM ownership_event \
-                 WHERE event = 'responsible' AND document_id IS NOT NULL AND org_id = ",
+                 WHERE document_id IS NOT NULL AND org_id = ",
             );
             query.push_bind(org.0).push(" AND seq > ").push_bind(after);
             query.push(" AND customer_id IN (");

@@ -393,6 +393,30 @@ pub async fn put(tx: &mut Tx, org: OrgId, customer: CustomerId, document: &Packe
     put_rows(tx, org, &[(customer, document.document, stored(document))]).await
 }
 
+/// Writes who is responsible into what devices are sent.
+pub(super) async fn set_responsible(
+    tx: &mut Tx,
+    org: OrgId,
+    documents: &[(CustomerId, DocumentId)],
+    user: Option<UserId>,
+) -> Result<(), StorageError> {
+    let customers: BTreeMap<DocumentId, CustomerId> = documents
+        .iter()
+        .map(|(customer, document)| (*document, *customer))
+        .collect();
+    let mut rows: Vec<(CustomerId, DocumentId, Vec<u8>)> = Vec::with_capacity(documents.len());
+    for (document, mut packed) in list(tx, org, documents).await? {
+        packed.responsible = user;
+        rows.extend(
+            customers
+                .get(&document)
+                .map(|customer| (*customer, document, stored(&packed))),
+        );
+    }
+    rows.sort_unstable_by_key(|(customer, document, _)| (*customer, *document));
+    put_rows(tx, org, &rows).await
+}
+
 /// Rows that belong to no document, or to one of another customer: at most `limit`.
 ///
 /// # Errors

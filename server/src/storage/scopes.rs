@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     StorageError, Tx, on,
-    sizes::{LIST_MAX, filled},
+    sizes::{LIST_MAX, filled, pieces},
 };
 
 /// A scope of a viewer, with the places in the log between which he has it.
@@ -270,6 +270,51 @@ pub async fn list_members(
         .into_iter()
         .map(|(from, customer)| (from, CustomerId(customer)))
         .collect())
+}
+
+/// Ends memberships, each at its place. They are named by their whole key, so that a thousand cost a thousand steps.
+///
+/// # Errors
+/// The driver's.
+pub async fn end_memberships(tx: &mut Tx, org: OrgId, ends: &[(Membership, i64)]) -> Result<(), StorageError> {
+    for piece in pieces(ends) {
+        on!(tx, |connection| {
+            let mut query =
+                QueryBuilder::new("INSERT INTO scope_member (org_id, scope, customer_id, from_seq, to_seq) ");
+            query.push_values(piece, |mut row, (membership, to_seq)| {
+                row.push_bind(org.0)
+                    .push_bind(membership.scope.to_bytes().to_vec())
+                    .push_bind(membership.customer.0)
+                    .push_bind(membership.from_seq)
+                    .push_bind(*to_seq);
+            });
+            query.push(" ON CONFLICT (org_id, scope, from_seq, customer_id) DO UPDATE SET to_seq = excluded.to_seq");
+            query.build().execute(connection).await.map(drop)
+        })?;
+    }
+    Ok(())
+}
+
+/// Puts customers into scopes, each from a place in the log on.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert_members(tx: &mut Tx, org: OrgId, members: &[(Scope, CustomerId, i64)]) -> Result<(), StorageError> {
+    for piece in pieces(members) {
+        on!(tx, |connection| {
+            let mut query =
+                QueryBuilder::new("INSERT INTO scope_member (org_id, scope, customer_id, from_seq, to_seq) ");
+            query.push_values(piece, |mut row, (scope, customer, from_seq)| {
+                row.push_bind(org.0)
+                    .push_bind(scope.to_bytes().to_vec())
+                    .push_bind(customer.0)
+                    .push_bind(*from_seq)
+                    .push_bind(None::<i64>);
+            });
+            query.build().execute(connection).await.map(drop)
+        })?;
+    }
+    Ok(())
 }
 
 /// Ends the memberships of a customer in these scopes at the place `seq`, and begins others there.

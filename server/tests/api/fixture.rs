@@ -3,7 +3,9 @@
 use serde_json::Value;
 use server::{
     actions::{
+        handovers::{Order, hand_over},
         organisation,
+        ownership::Asker,
         people::{self, NewPerson},
     },
     app::App,
@@ -18,7 +20,8 @@ use server::{
 };
 use sync_core::{
     document::{BuiltChange, Document, Kind, edits_from_json},
-    ids::{ActorId, CustomerId, DeviceId, DocumentId, OrgId, PoolId, TeamId, UserId},
+    hub::{PlanEntry, Portion, Successor},
+    ids::{ActorId, CustomerId, DeviceId, DocumentId, HandoverId, OrgId, PoolId, TeamId, UserId},
     visibility::{CustomerFacts, Role, Scope, customer_scopes, document_feeds, document_scopes, feeds_of},
 };
 use uuid::Uuid;
@@ -101,6 +104,26 @@ impl Company {
             .unwrap();
         tx.commit().await.unwrap();
         device
+    }
+
+    /// Everything that an administrator owns, handed to somebody by himself.
+    pub(crate) async fn handover(&self, from: UserId, to: UserId) -> HandoverId {
+        let asker = Asker {
+            org: self.org,
+            user: from,
+            device: None,
+        };
+        let plan = vec![PlanEntry {
+            to: Successor::Person(to),
+            portion: Portion::Share(1),
+        }];
+        let order = Order {
+            from,
+            plan,
+            reason: String::new(),
+        };
+        let report = hand_over(&self.app, asker, &order).await.unwrap();
+        report.id.expect("it was done")
     }
 
     /// An order to drop a customer that the device has not confirmed.

@@ -236,6 +236,8 @@ async fn t069_every_id_of_another_organisation_is_as_unknown_as_one_that_nobody_
         let ticket = other
             .quarantined(customer, Kind::Visit, UserId(Uuid::nil()), json!({ "note": "n" }))
             .await;
+        let heir = other.user("heir", Role::Rep, None, &[]).await;
+        let handover = other.handover(theirs, heir).await;
         let token = world.company.token(world.admin).await;
         let mut tried = 0;
         for (path, methods) in description["paths"].as_object().unwrap() {
@@ -248,6 +250,7 @@ async fn t069_every_id_of_another_organisation_is_as_unknown_as_one_that_nobody_
                 "users" => theirs.0,
                 "devices" => device.0,
                 "quarantine" => ticket,
+                "handovers" => handover.0,
                 resource => panic!("a route with an id has no case here: {resource}"),
             };
             for method in methods.as_object().unwrap().keys() {

@@ -228,9 +228,21 @@ fn is_outdated(intent: &Intent, customer: CustomerFactsNow) -> bool {
         .is_some_and(|version| version != customer.version)
 }
 
-/// Manages the owner's team, administers the pool, or keeps the organisation's customers in order.
+/// Whether somebody who is this to a customer gives it to others: he manages the owner's team, administers the pool, or
+/// keeps the organisation's customers in order.
+#[must_use]
+pub fn leads_customer(relations: RelationSet) -> bool {
+    let leading = [
+        Relation::Manager,
+        Relation::PoolAdmin,
+        Relation::BackOffice,
+        Relation::Admin,
+    ];
+    leading.into_iter().any(|relation| relations.contains(relation))
+}
+
 fn leads(facts: &IntentFacts) -> bool {
-    is_office(facts) || facts.relations.contains(Relation::Manager) || facts.relations.contains(Relation::PoolAdmin)
+    leads_customer(facts.relations)
 }
 
 fn is_office(facts: &IntentFacts) -> bool {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use axum::{
     body::Body,
-    http::{HeaderMap, Request, StatusCode},
+    http::{HeaderMap, Method, Request, StatusCode},
 };
 use ed25519_dalek::{Signer, SigningKey};
 use http_body_util::BodyExt;
@@ -196,6 +196,25 @@ impl Company {
             .unwrap();
     }
 
+    /// Asks the JSON API as a person, through every layer of the server. Gives the status and the answer.
+    pub async fn api(&self, login: &str, method: Method, path: &str, body: Json) -> (StatusCode, Json) {
+        let credentials = json!({ "login": login, "password": PASSWORD });
+        let (status, session) = call(self.app(), None, Method::POST, "/api/v1/tokens", &credentials).await;
+        assert!(status.is_success(), "{login} signs in: {session}");
+        call(self.app(), session["token"].as_str(), method, path, &body).await
+    }
+
+    /// The same where the answer must be good.
+    pub async fn done(&self, login: &str, method: Method, path: &str, body: Json) -> Json {
+        let (status, answer) = self.api(login, method.clone(), path, body).await;
+        assert!(
+            status.is_success(),
+            "{} {login} {method} {path}: {answer}",
+            self.test.name
+        );
+        answer
+    }
+
     /// The number that a query gives.
     pub async fn number(&self, query: &str) -> i64 {
         number(self.app(), query).await
@@ -277,6 +296,24 @@ async fn post(app: &App, headers: &[(&str, &str)], body: Vec<u8>) -> Posted {
         headers: response.headers().clone(),
         body: response.into_body().collect().await.unwrap().to_bytes().to_vec(),
     }
+}
+
+async fn call(app: &App, token: Option<&str>, method: Method, path: &str, body: &Json) -> (StatusCode, Json) {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let body = match body {
+        Json::Null => Body::empty(),
+        body => {
+            request = request.header("content-type", "application/json");
+            Body::from(body.to_string())
+        }
+    };
+    let response = router(app.clone()).oneshot(request.body(body).unwrap()).await.unwrap();
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&body).unwrap_or(Json::Null))
 }
 
 async fn number(app: &App, query: &str) -> i64 {

@@ -48,7 +48,7 @@ pub(in crate::http) struct ChangeItem {
     /// The change's hash.
     #[serde(skip_serializing_if = "Option::is_none")]
     change: Option<String>,
-    /// create, claim, release, assign or responsible.
+    /// create, claim, release, assign, responsible, handover or undo_handover.
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<String>,
     author: Person,

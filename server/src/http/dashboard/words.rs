@@ -169,7 +169,18 @@ mod tests {
             ),
             ("severity-", vec!["low", "normal", "high"]),
             ("device-", vec!["active", "revoked", "wiped"]),
-            ("event-", vec!["create", "claim", "release", "assign", "responsible"]),
+            (
+                "event-",
+                vec![
+                    "create",
+                    "claim",
+                    "release",
+                    "assign",
+                    "responsible",
+                    "handover",
+                    "undo_handover",
+                ],
+            ),
             (
                 "relation-",
                 vec![

@@ -23,7 +23,7 @@ use crate::{
         documents::{self, DocumentWrite, LoadError, LoadedDocument, NewChange},
         imports::{self, NewCustomer},
         log,
-        ownership::{Assignment, CardSummary, OwnershipEvent},
+        ownership::{self, Assignment, CardSummary, OwnershipEvent},
         scopes,
         verdicts::ActorRow,
     },
@@ -270,8 +270,8 @@ impl Ledger {
             });
         }
         imports::insert_customers(tx, self.org, &customers).await?;
-        imports::insert_events(tx, self.org, &events).await?;
-        imports::insert_members(tx, self.org, &members).await?;
+        ownership::append_events(tx, self.org, &events).await?;
+        scopes::insert_members(tx, self.org, &members).await?;
         Ok(made)
     }
 
