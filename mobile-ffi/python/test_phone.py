@@ -385,14 +385,31 @@ class Errors(PhoneTest):
             self.assertCode("offline", caught)
         self.assertEqual([entry.document for entry in phone.outbox()], [visit])
 
-    def test_a_revoked_phone_is_locked_and_keeps_what_it_has_not_sent(self):
+    def test_a_revoked_phone_hands_in_what_it_holds_and_is_wiped(self):
         phone = self.phone()
         phone.add_visit(self.of(phone), NewVisit(note="unsent"))
         self.company.revoke(phone.status().device)
-        with self.assertRaises(PhoneError.Locked) as caught:
-            phone.sync()
-        self.assertCode("device_revoked", caught)
-        self.assertEqual((phone.status().state, phone.status().pending), ("locked", 1))
+        result = phone.sync()
+        self.assertEqual((result.wiped, result.verdicts.accepted), (True, 1))
+        self.assertEqual((phone.status().state, phone.status().pending), ("wiped", 0))
+        for call in (phone.sync, phone.customers, phone.outbox):
+            with self.assertRaises(PhoneError.Locked) as caught:
+                call()
+            self.assertCode("device_wiped", caught)
+        # Whoever works here signs in on it anew, through the same object.
+        phone.enroll(self.company.url, "li", PASSWORD, "python")
+        phone.sync()
+        self.assertEqual(phone.status().state, "active")
+
+    def test_logging_out_keeps_what_is_unsent_until_it_may_be_lost(self):
+        phone = self.phone()
+        phone.add_visit(self.of(phone), NewVisit(note="unsent"))
+        with self.assertRaises(PhoneError.Refused) as caught:
+            phone.log_out(False)
+        self.assertCode("unsent_work", caught)
+        self.assertEqual(phone.status().pending, 1)
+        self.assertEqual(phone.log_out(True), 1)
+        self.assertEqual(phone.status().state, "wiped")
 
     def test_no_key_is_taken_by_a_version_that_cannot_encrypt(self):
         folder = f"{self.folder}/secret"

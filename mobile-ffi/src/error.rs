@@ -19,10 +19,10 @@ pub enum PhoneError {
     /// Somebody has to sign in on this phone (again).
     #[error("{0}")]
     SignInRequired(String),
-    /// The server does not work with this phone any more.
-    #[error("the server does not accept this phone any more ({code}); what is unsent stays on it")]
+    /// The server does not work with this phone any more, or the phone has locked itself.
+    #[error("{}", locked_sentence(code))]
     Locked {
-        /// The server's code.
+        /// The server's code, or `locked` for a phone that has not reached its server for too long.
         code: String,
     },
     /// The server needs a newer app; local work goes on.
@@ -57,6 +57,11 @@ impl PhoneError {
         }
     }
 
+    /// A phone nobody may work on, with its code.
+    pub(crate) fn locked(code: &str) -> Self {
+        Self::Locked { code: code.to_owned() }
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> &str {
@@ -74,10 +79,20 @@ impl PhoneError {
     }
 }
 
+fn locked_sentence(code: &str) -> String {
+    if code == "locked" {
+        return "this phone has not reached the server for too long and has locked itself; sign in on it again while it \
+                can reach the server, what is unsent on it is kept"
+            .to_owned();
+    }
+    format!("the server does not accept this phone any more ({code}); what is unsent stays on it")
+}
+
 impl From<ReplicaError<StoreError>> for PhoneError {
     fn from(error: ReplicaError<StoreError>) -> Self {
         match error {
             ReplicaError::Store(error) => Self::Store(error),
+            ReplicaError::Locked => Self::locked("locked"),
             ReplicaError::NotEnrolled => Self::SignInRequired(error.to_string()),
             other => Self::refused(other.code(), other.to_string()),
         }

@@ -5,8 +5,8 @@
 //! [`PhoneError::Internal`]); what a call has returned is durable. Ids are UUIDs as text, instants are milliseconds
 //! since 1970, dates are `YYYY-MM-DD`.
 //!
-//! **Threads.** Every call blocks. Those that ask the server ([`Phone::enroll`], [`Phone::sync`],
-//! [`Phone::search_online`], [`Phone::listen`]) wait for the network, up to minutes where the server is busy: call them from a worker
+//! **Threads.** Every call blocks. Those that ask the server ([`Phone::enroll`], [`Phone::sync`], [`Phone::unlock`],
+//! [`Phone::log_out`], [`Phone::search_online`], [`Phone::listen`]) wait for the network, up to minutes where the server is busy: call them from a worker
 //! thread or a background job, never from the thread that draws. All others touch the local file only and take
 //! milliseconds, but may wait for a page of a running sync to be written: drawing threads should not call them either.
 //! A call that has begun cannot be taken back; [`Phone::set_flight_mode`] ends a sync before its next round trip.

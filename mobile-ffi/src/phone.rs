@@ -1,6 +1,7 @@
 //! The phone: everything a person does on it, and its syncs.
 
 mod edits;
+mod leave;
 mod live;
 mod online;
 mod shapes;
@@ -24,7 +25,7 @@ mod meta {
     /// The server's address.
     pub(super) const SERVER: &str = "server";
     /// The private half of the device's key pair.
-    pub(super) const KEY: &str = "key";
+    pub(super) const KEY: &str = crate::store::DEVICE_KEY;
     /// The access token, until it ends.
     pub(super) const TOKEN: &str = "token";
     /// Who has signed in, as `{"id","login","name"}`.
@@ -72,6 +73,11 @@ impl<T: Transport> Phone<T> {
         &mut self.transport
     }
 
+    /// The phone's clock and randomness.
+    pub fn seam(&self) -> &Seam {
+        &self.seam
+    }
+
     /// The store, for what screens list.
     pub fn store_mut(&mut self) -> &mut Store {
         &mut self.store
@@ -86,7 +92,7 @@ impl<T: Transport> Phone<T> {
     /// What the device knows of itself; none before enrolment.
     ///
     /// # Errors
-    /// The store's.
+    /// `device_wiped`, the store's.
     pub fn state(&mut self) -> Result<Option<DeviceState>, PhoneError> {
         self.store.read(|tx| Ok(tx.state()?))
     }
@@ -166,6 +172,9 @@ impl<T: Transport> Phone<T> {
 /// # Errors
 /// The store's.
 pub fn server_of(store: &mut Store) -> Result<Option<String>, StoreError> {
+    if let Some(tombstone) = store.tombstone()? {
+        return Ok(Some(tombstone.server.clone()));
+    }
     let bytes = store.read(|tx| tx.meta(meta::SERVER))?;
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }

@@ -29,7 +29,7 @@ struct Simulation {
     crash_at: Option<(&'static str, u32)>,
 }
 
-/// Steps of a sync at which a simulated phone can be killed.
+/// Steps of a sync at which a simulated phone can be killed, and those of a wipe.
 pub mod steps {
     /// The message is in the store, not committed.
     pub const MESSAGE_MADE: &str = "message_made";
@@ -43,7 +43,39 @@ pub mod steps {
     pub const ANSWER_STORED: &str = "answer_stored";
     /// An edit is in the store, not committed.
     pub const EDIT_RECORDED: &str = "edit_recorded";
-    /// All of them.
+    /// A wipe: the device's key is kept apart, so that it can say so at the end.
+    pub const WIPE_KEY_KEPT: &str = "wipe_key_kept";
+    /// The note that outlives the store is there.
+    pub const WIPE_MARKED: &str = "wipe_marked";
+    /// The key of the data is gone.
+    pub const WIPE_STORE_KEY_ERASED: &str = "wipe_store_key_erased";
+    /// The database is no longer where it was.
+    pub const WIPE_DATABASE_RENAMED: &str = "wipe_database_renamed";
+    /// The database is gone.
+    pub const WIPE_DATABASE_ERASED: &str = "wipe_database_erased";
+    /// What lay beside it is gone.
+    pub const WIPE_LOG_ERASED: &str = "wipe_log_erased";
+    /// The photos are gone.
+    pub const WIPE_PHOTOS_ERASED: &str = "wipe_photos_erased";
+    /// That all is gone is written down.
+    pub const WIPE_ERASED: &str = "wipe_erased";
+    /// The server has heard of it, which is not written down.
+    pub const WIPE_CONFIRMED: &str = "wipe_confirmed";
+    /// All of a wipe, at which a process of a debug build can be killed ([`die_at`](super::die_at)). The first is
+    /// [`ANSWER_STORED`]: the order stands in the store.
+    pub const WIPE: [&str; 10] = [
+        ANSWER_STORED,
+        WIPE_KEY_KEPT,
+        WIPE_MARKED,
+        WIPE_STORE_KEY_ERASED,
+        WIPE_DATABASE_RENAMED,
+        WIPE_DATABASE_ERASED,
+        WIPE_LOG_ERASED,
+        WIPE_PHOTOS_ERASED,
+        WIPE_ERASED,
+        WIPE_CONFIRMED,
+    ];
+    /// All of a sync.
     pub const ALL: [&str; 6] = [
         MESSAGE_MADE,
         MESSAGE_STORED,
@@ -165,6 +197,14 @@ impl Seam {
     pub fn uuid(&self) -> Uuid {
         let ms = u64::try_from(self.now().0).unwrap_or(0);
         uuid::Builder::from_unix_timestamp_millis(ms, &self.random()).into_uuid()
+    }
+}
+
+/// Ends the process as a kill does, nothing tidied up, if the environment names this step: for tests with real
+/// processes. Builds for people have none of it.
+pub(crate) fn die_at(step: &str) {
+    if cfg!(debug_assertions) && std::env::var("FIELDPOOL_DIE_AT").is_ok_and(|named| named == step) {
+        std::process::abort();
     }
 }
 

@@ -9,6 +9,7 @@ mod lists;
 mod rows;
 mod schema;
 mod transaction;
+pub(crate) mod wipe;
 
 use std::{
     fs::{File, OpenOptions},
@@ -19,11 +20,17 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 pub use lists::{CustomerEntry, CustomerMarks, IntentEntry, StoreCounts};
 pub use transaction::StoreTx;
+pub use wipe::Tombstone;
+
+/// The database in a store's folder.
+const DATABASE: &str = "phone.db";
 
 /// Milliseconds to wait for another process that writes to the same store.
 const BUSY_TIMEOUT_MS: u64 = 10_000;
 /// Statements kept prepared: about as many as there are.
 const STATEMENTS_MAX: usize = 128;
+/// Where the private half of the device's key pair stands beside the engine's state.
+pub(crate) const DEVICE_KEY: &str = "key";
 
 /// Why the store fails.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +49,9 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
+    /// Everything that was here has been erased.
+    #[error("this phone was wiped: nothing is left on it. Whoever works here can sign in on it anew with enroll")]
+    Wiped,
     /// A key was given and this build cannot encrypt.
     #[error("this version of the app cannot encrypt its store yet; open it without a key, or not at all")]
     EncryptionUnavailable,
@@ -61,6 +71,7 @@ impl StoreError {
             Self::Full => "storage_full",
             Self::Newer => "upgrade_required",
             Self::Folder { .. } => "store_not_found",
+            Self::Wiped => "device_wiped",
             Self::EncryptionUnavailable => "encryption_unavailable",
             Self::Damaged(_) | Self::Sqlite(_) => "store_failed",
         }
@@ -96,19 +107,33 @@ impl std::fmt::Debug for StoreKey {
     }
 }
 
-/// An open store.
+/// A phone's store, or what is left of one that was wiped.
 #[derive(Debug)]
 pub struct Store {
-    connection: Connection,
+    state: State,
     folder: Option<PathBuf>,
+    /// Which file is open, as long as it lies in its folder.
+    file: Option<FileId>,
 }
+
+#[derive(Debug)]
+enum State {
+    Open(Connection),
+    Wiped(Box<wipe::Remains>),
+    /// Between an old file and what is there now.
+    Closed,
+}
+
+/// Tells a file from another that has taken its name.
+type FileId = (u64, u64);
 
 /// The right to sync a store; given back when dropped, also by a killed process.
 #[derive(Debug)]
 pub struct SyncLease(#[expect(dead_code, reason = "holds the lock until it is dropped")] Option<File>);
 
 impl Store {
-    /// Opens the store in a folder, making both if they are missing.
+    /// Opens the store in a folder, making both if they are missing. Of a phone that was wiped it opens what is left:
+    /// everything but [`Self::tombstone`] answers [`StoreError::Wiped`].
     ///
     /// # Errors
     /// [`StoreError`].
@@ -124,13 +149,23 @@ impl Store {
         if key.is_some() {
             return Err(StoreError::EncryptionUnavailable);
         }
-        let refused = |reason: &dyn std::fmt::Display| StoreError::Folder {
-            folder: folder.display().to_string(),
-            reason: reason.to_string(),
-        };
-        make_private_folder(folder).map_err(|error| refused(&error))?;
-        let connection = Connection::open(folder.join("phone.db")).map_err(|error| refused(&error))?;
-        Self::prepare(connection, key, Some(folder.to_owned()))
+        make_private_folder(folder).map_err(|error| refused(folder, &error))?;
+        if let Some(remains) = wipe::resume(folder)? {
+            return Ok(Self {
+                state: State::Wiped(Box::new(remains)),
+                folder: Some(folder.to_owned()),
+                file: None,
+            });
+        }
+        let connection = Connection::open(folder.join(DATABASE)).map_err(|error| refused(folder, &error))?;
+        let mut store = Self::prepare(connection, key, Some(folder.to_owned()))?;
+        // A process that was killed before it could begin.
+        if store.read(wipe::noted)?.is_some()
+            && let Some(_lease) = store.lease()?
+        {
+            store.wipe()?;
+        }
+        Ok(store)
     }
 
     /// Opens the store in a folder that must have one.
@@ -138,14 +173,17 @@ impl Store {
     /// # Errors
     /// [`StoreError::Folder`] if there is none.
     pub fn open_existing(folder: &Path) -> Result<Self, StoreError> {
-        if folder.join("phone.db").is_file() {
+        if Self::exists(folder) {
             Self::open(folder)
         } else {
-            Err(StoreError::Folder {
-                folder: folder.display().to_string(),
-                reason: "there is no phone in it; enroll one first".to_owned(),
-            })
+            Err(refused(folder, &"there is no phone in it; enroll one first"))
         }
+    }
+
+    /// Whether a folder holds a phone, or what is left of one.
+    #[must_use]
+    pub fn exists(folder: &Path) -> bool {
+        folder.join(DATABASE).is_file() || wipe::is_wiped(folder)
     }
 
     /// A store that lives as long as this value, for simulations.
@@ -162,13 +200,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn copy_to(&self, folder: &Path) -> Result<(), StoreError> {
-        let refused = |error: std::io::Error| StoreError::Folder {
-            folder: folder.display().to_string(),
-            reason: error.to_string(),
+        let State::Open(connection) = &self.state else {
+            return Err(StoreError::Wiped);
         };
-        make_private_folder(folder).map_err(refused)?;
-        let file = folder.join("phone.db").display().to_string();
-        self.connection.execute("VACUUM INTO ?1", [file])?;
+        make_private_folder(folder).map_err(|error| refused(folder, &error))?;
+        let file = folder.join(DATABASE).display().to_string();
+        connection.execute("VACUUM INTO ?1", [file])?;
         Ok(())
     }
 
@@ -184,7 +221,26 @@ impl Store {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "secure_delete", "ON")?;
         schema::migrate(&mut connection)?;
-        Ok(Self { connection, folder })
+        Ok(Self {
+            state: State::Open(connection),
+            file: folder.as_deref().and_then(file_id),
+            folder,
+        })
+    }
+
+    /// The connection, if the phone is still there. Another process may have wiped it since, or begun a new one.
+    fn connection(&mut self) -> Result<&mut Connection, StoreError> {
+        if let Some(folder) = &self.folder
+            && (matches!(self.state, State::Closed) || self.file != file_id(folder))
+        {
+            let folder = folder.clone();
+            self.close();
+            *self = Self::open(&folder)?;
+        }
+        match &mut self.state {
+            State::Open(connection) => Ok(connection),
+            State::Wiped(_) | State::Closed => Err(StoreError::Wiped),
+        }
     }
 
     /// The store's folder; none for one in memory.
@@ -208,7 +264,7 @@ impl Store {
         step: impl FnOnce(&mut StoreTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let transaction = self
-            .connection
+            .connection()?
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(StoreError::from)?;
         let mut tx = StoreTx::new(transaction);
@@ -225,7 +281,7 @@ impl Store {
         &mut self,
         step: impl FnOnce(&mut StoreTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let transaction = self.connection.transaction().map_err(StoreError::from)?;
+        let transaction = self.connection()?.transaction().map_err(StoreError::from)?;
         step(&mut StoreTx::new(transaction))
     }
 
@@ -234,23 +290,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Folder`] if the lock file cannot be made.
     pub fn lease(&self) -> Result<Option<SyncLease>, StoreError> {
-        let Some(folder) = &self.folder else {
-            return Ok(Some(SyncLease(None)));
-        };
-        let refused = |error: std::io::Error| StoreError::Folder {
-            folder: folder.display().to_string(),
-            reason: error.to_string(),
-        };
-        let file = OpenOptions::new()
-            .create(true)
-            .write(true)
-            .truncate(false)
-            .open(folder.join("sync.lock"))
-            .map_err(refused)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(SyncLease(Some(file)))),
-            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-            Err(std::fs::TryLockError::Error(error)) => Err(refused(error)),
+        match &self.folder {
+            Some(folder) => take_lease(folder),
+            None => Ok(Some(SyncLease(None))),
         }
     }
 
@@ -260,7 +302,7 @@ impl Store {
     /// [`StoreError`].
     pub fn forget_deleted(&mut self) -> Result<(), StoreError> {
         // Busy (somebody reads) is no failure: the next checkpoint does it.
-        self.connection
+        self.connection()?
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .optional()?;
         Ok(())
@@ -270,6 +312,44 @@ impl Store {
 /// Where a build with SQLCipher gives its key, before anything else is said to the file.
 fn unlock(_connection: &Connection, key: Option<&StoreKey>) -> Result<(), StoreError> {
     key.map_or(Ok(()), |StoreKey(_)| Err(StoreError::EncryptionUnavailable))
+}
+
+fn take_lease(folder: &Path) -> Result<Option<SyncLease>, StoreError> {
+    let file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(folder.join("sync.lock"))
+        .map_err(|error| refused(folder, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(SyncLease(Some(file)))),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+        Err(std::fs::TryLockError::Error(error)) => Err(refused(folder, &error)),
+    }
+}
+
+fn refused(folder: &Path, reason: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Folder {
+        folder: folder.display().to_string(),
+        reason: reason.to_string(),
+    }
+}
+
+/// Which file lies where the database should.
+fn file_id(folder: &Path) -> Option<FileId> {
+    let metadata = std::fs::metadata(folder.join(DATABASE)).ok()?;
+    #[cfg(unix)]
+    let id = {
+        use std::os::unix::fs::MetadataExt;
+        (metadata.dev(), metadata.ino())
+    };
+    // Elsewhere an open file cannot be replaced: that it is there is enough.
+    #[cfg(not(unix))]
+    let id = {
+        let _ = metadata;
+        (0, 0)
+    };
+    Some(id)
 }
 
 fn make_private_folder(folder: &Path) -> std::io::Result<()> {

@@ -216,7 +216,7 @@ security-flags = { $n ->
    *[other] tried { $n } times to write as somebody else
 }
 revoke = Revoke
-revoke-sure = The device gets nothing any more and can hand nothing in: what it has not synced stays on it.
+revoke-sure = The device gets nothing any more. What it has not synced it may hand in for { $n } days; then it is wiped.
 revoke-do = Revoke this device
 device-was-revoked = The device was revoked.
 enrol-title = Connect a phone
@@ -271,6 +271,7 @@ severity-high = high
 device-active = active
 device-revoked = revoked
 device-wiped = wiped
+wipe-unconfirmed = wipe not confirmed
 
 field-accuracy-m = Accuracy (m)
 field-actions = Actions

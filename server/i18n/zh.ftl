@@ -176,7 +176,7 @@ clock-ahead = 时钟快 { $n } 分钟
 clock-behind = 时钟慢 { $n } 分钟
 security-flags = { $n } 次试图以他人身份写入
 revoke = 撤销
-revoke-sure = 设备将不再收到任何内容，也无法上传：未同步的内容会留在设备上。
+revoke-sure = 设备将不再收到任何内容；未同步的内容可在 { $n } 天内上传，随后设备将被清除。
 revoke-do = 撤销此设备
 device-was-revoked = 设备已撤销。
 enrol-title = 连接手机
@@ -231,6 +231,7 @@ severity-high = 高
 device-active = 在用
 device-revoked = 已撤销
 device-wiped = 已清除
+wipe-unconfirmed = 清除未确认
 
 field-accuracy-m = 精度（米）
 field-actions = 外勤动作

@@ -168,6 +168,8 @@ codes! {
     AccountNotActive = "account_not_active",
     /// The device was revoked.
     DeviceRevoked = "device_revoked",
+    /// The device has erased everything that was on it.
+    DeviceWiped = "device_wiped",
     /// The person has as many devices as one may have.
     DeviceLimit = "device_limit",
     /// The challenge is old, used, or somebody else's, or the signature over it is wrong.

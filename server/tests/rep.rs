@@ -4,6 +4,8 @@
 mod company;
 #[path = "rep/faults.rs"]
 mod faults;
+#[path = "rep/leaving.rs"]
+mod leaving;
 
 use company::Company;
 

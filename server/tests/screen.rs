@@ -50,22 +50,11 @@ fn sign_in(company: &Company, language: &str, columns: u16, rows: u16) -> Pty {
     pty
 }
 
-/// The back office revokes every device of a person.
+/// The administrator revokes every device of a person.
 fn revoke_devices_of(company: &Company, login: &str) {
-    let signed_in = ureq::post(format!("{}/api/v1/tokens", company.url))
-        .content_type("application/json")
-        .send(r#"{"login":"bo","password":"correct-horse-battery"}"#);
-    let json = |mut answer: ureq::http::Response<ureq::Body>| -> serde_json::Value {
-        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
-    };
-    let bearer = format!("Bearer {}", json(signed_in.unwrap())["token"].as_str().unwrap());
-    let devices = ureq::get(format!("{}/api/v1/devices", company.url)).header("authorization", &bearer);
-    for device in json(devices.call().unwrap())["items"].as_array().unwrap() {
-        if device["user"]["login"] == login {
-            let url = format!("{}/api/v1/devices/{}", company.url, device["id"].as_str().unwrap());
-            let revoked = ureq::delete(url).header("authorization", &bearer).call();
-            assert_eq!(revoked.unwrap().status(), 204);
-        }
+    for device in company.devices_of(login) {
+        let path = format!("/devices/{}", device["id"].as_str().unwrap());
+        assert_eq!(company.api("ada", "DELETE", &path, None).0, 204);
     }
 }
 
@@ -190,7 +179,7 @@ fn a_screen_that_is_ended_by_a_signal_gives_the_terminal_back() {
 }
 
 #[test]
-fn a_server_that_is_gone_that_forgot_the_phone_and_that_revoked_it_is_told_in_sentences() {
+fn a_server_that_is_gone_that_forgot_the_phone_and_that_wiped_it_is_told_in_sentences() {
     let (mut company, _) = company();
     company.backup();
     let mut pty = sign_in(&company, "en", 80, 24);
@@ -213,7 +202,9 @@ fn a_server_that_is_gone_that_forgot_the_phone_and_that_revoked_it_is_told_in_se
     pty.see(&["online", "0 pending"]);
     revoke_devices_of(&company, "li");
     pty.press("s");
-    pty.see(&["locked out", "was revoked", "This phone is locked"]);
+    // It hands in what it holds, and is wiped.
+    pty.see(&["This phone was wiped", "Nothing of any customer"]);
+    pty.see_no("长城贸易");
     pty.press("q");
     assert_eq!(pty.end(), (0, true));
 }

@@ -10,6 +10,11 @@ use crate::{
     visibility::Policy,
 };
 
+/// Days that a phone works without hearing the server, unless the organisation says otherwise: two weeks of holiday.
+pub const LEASE_DAYS_DEFAULT: u16 = 14;
+/// The most days an organisation may set: a phone that is away for longer is a lost one.
+pub const LEASE_DAYS_MAX: u16 = 365;
+
 /// Something one chooses: an id that stands in documents, and what people read for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
@@ -67,6 +72,24 @@ pub struct Settings {
     /// Who sees what.
     #[serde(default)]
     pub policy: Policy,
+    /// Days that a phone works without hearing the server; then it locks itself.
+    #[serde(default = "lease_days_default")]
+    pub lease_days: u16,
+}
+
+const fn lease_days_default() -> u16 {
+    LEASE_DAYS_DEFAULT
+}
+
+/// The days of the lease that a directory's JSON says, within their bounds; none if it says nothing of it.
+#[must_use]
+pub fn lease_days_of(json: &[u8]) -> Option<u16> {
+    #[derive(Deserialize)]
+    struct Lease {
+        lease_days: Option<u16>,
+    }
+    let lease: Lease = serde_json::from_slice(json).ok()?;
+    Some(lease.lease_days?.clamp(1, LEASE_DAYS_MAX))
 }
 
 impl Default for Settings {
@@ -98,6 +121,7 @@ impl Default for Settings {
                 Choice::new("normal", "Normal", "普通"),
             ],
             policy: Policy::default(),
+            lease_days: LEASE_DAYS_DEFAULT,
         }
     }
 }

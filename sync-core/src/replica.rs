@@ -13,6 +13,7 @@ mod access;
 mod answer;
 mod apply;
 mod intents;
+mod leave;
 mod look;
 mod record;
 mod send;
@@ -54,8 +55,14 @@ pub enum ReplicaError<E> {
     #[error("there is no such {0} on this phone; check the id, or sync first")]
     NotFound(&'static str),
     /// The phone has been away from its server for too long, or was locked by it.
-    #[error("this phone is locked; sync with the server to go on")]
+    #[error("this phone is locked; sign in on it again while it can reach the server, nothing unsent on it is lost")]
     Locked,
+    /// The person is leaving, or the phone was revoked: it only hands in what it still holds.
+    #[error("this phone only hands in what it still holds and is wiped then; nothing new can be recorded on it")]
+    Leaving,
+    /// There is unsent work: so many changes and requests.
+    #[error("{0} changes have not been sent yet; sync first, or say that they are to be discarded")]
+    Unsent(usize),
     /// A value does not fit.
     #[error(transparent)]
     Edit(#[from] EditError),
@@ -70,7 +77,9 @@ impl<E> ReplicaError<E> {
             Self::NotEnrolled => "not_enrolled",
             Self::NotPermitted => "not_permitted",
             Self::NotFound(_) => "not_found",
-            Self::Locked => "device_locked",
+            Self::Locked => "locked",
+            Self::Leaving => "offboarding",
+            Self::Unsent(_) => "unsent_work",
             Self::Edit(error) => error.code(),
         }
     }

@@ -13,7 +13,7 @@ use sync_core::{
     protocol::{
         message::{
             AccessItem, ActorInfo, Confirmation, Intent, IntentAction, IntentOutcome, PullChange, PullDocument,
-            PushDocument, RetryReason, SyncRequest, SyncResponse, Verdict,
+            PushDocument, RetryReason, SyncRequest, SyncResponse, Verdict, WipeOrder,
         },
         oplist,
     },
@@ -289,6 +289,11 @@ fn response() -> SyncResponse {
         cursor: ByteBuf::from(vec![4]),
         more: true,
         retry_after_ms: Some(500),
+        wipe: Some(WipeOrder {
+            device: DeviceId(id(1)),
+            ordered_at: AT,
+            reason: "revoked".into(),
+        }),
     }
 }
 

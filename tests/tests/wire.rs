@@ -16,6 +16,8 @@ mod handover;
 mod intents;
 #[path = "wire/late.rs"]
 mod late;
+#[path = "wire/leave.rs"]
+mod leave;
 #[path = "wire/many.rs"]
 mod many;
 #[path = "wire/replays.rs"]

@@ -35,7 +35,8 @@ pub enum PhoneError {
     /// The server does not work with this phone any more: say so, offer nothing that records. What is unsent stays.
     #[error("{code}: {reason}")]
     Locked {
-        /// Why, such as `device_revoked` or `account_not_active`.
+        /// Why: `locked` for a phone that has not reached its server for too long (sign in again), `offboarding` for one
+        /// that only hands in what it holds, `device_wiped`, `device_revoked` or `account_not_active`.
         code: String,
         /// What to do.
         reason: String,
@@ -147,11 +148,12 @@ impl From<crate::PhoneError> for PhoneError {
             Inner::SyncInProgress => Self::SyncInProgress { code, reason },
             Inner::Store(StoreError::Full) => Self::StorageFull { code, reason },
             Inner::Store(StoreError::Newer) => Self::UpdateRequired { code, reason },
+            Inner::Store(StoreError::Wiped) => Self::Locked { code, reason },
             Inner::Store(StoreError::EncryptionUnavailable) => Self::EncryptionUnavailable { code, reason },
             Inner::Store(_) => Self::StoreFailed { code, reason },
             Inner::Killed => Self::Internal { code, reason },
             Inner::Refused { .. } => match code.as_str() {
-                "device_locked" => Self::Locked { code, reason },
+                "offboarding" => Self::Locked { code, reason },
                 "upgrade_required" => Self::UpdateRequired { code, reason },
                 // The server took neither the token nor a fresh proof of the device's key.
                 "reauthenticate" | "unauthenticated" => Self::SignInRequired { code, reason },
@@ -207,7 +209,7 @@ mod tests {
             (Inner::Store(StoreError::Newer), |error| {
                 matches!(error, PhoneError::UpdateRequired { .. })
             }),
-            (Inner::refused("device_locked", "x"), |error| {
+            (Inner::locked("locked"), |error| {
                 matches!(error, PhoneError::Locked { .. })
             }),
             (Inner::refused("not_permitted", "x"), |error| {

@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    CustomerItem, Enrolled, Observing, PhoneError, PhoneEvent, PhoneObserver, PokeListener, SyncResult, SyncTotals,
-    error::guarded, observers::Observers, records,
+    CustomerItem, Enrolled, Observing, PhoneError, PhoneEvent, PhoneObserver, PokeListener, Status, SyncResult,
+    SyncTotals, error::guarded, observers::Observers, records,
 };
 use crate::{
     HttpTransport, Seam, Store, StoreKey,
@@ -90,8 +90,35 @@ impl Phone {
         })
     }
 
+    /// Signs the person of this phone in again after it was out of its server's reach for too long (`locked`): everything
+    /// is as it was. Asks the server: not for the drawing thread.
+    ///
+    /// # Errors
+    /// `Offline`; `Refused` with `wrong_credentials` or `too_many_attempts`; `Locked` if the server does not work with
+    /// this phone any more; `SyncInProgress` while a sync runs.
+    pub fn unlock(&self, password: String) -> Result<Status, PhoneError> {
+        guarded(|| {
+            let status = self.take_line()?.unlock(&password)?;
+            Ok(records::status(&status))
+        })
+    }
+
+    /// Logs the person out: erases everything on this phone and tells the server, now or with a later sync. Gives how
+    /// many unsent changes were given up. Asks the server: not for the drawing thread.
+    ///
+    /// # Errors
+    /// `Refused` with `unsent_work` if there is any and it is not to be discarded: nothing has been done then;
+    /// `SyncInProgress` while a sync runs; `Locked` if the phone was wiped already.
+    pub fn log_out(&self, discard_unsent: bool) -> Result<u64, PhoneError> {
+        guarded(|| {
+            let done = self.take_line()?.log_out(discard_unsent)?;
+            Ok(done["discarded"].as_u64().unwrap_or_default())
+        })
+    }
+
     /// Sends what is pending and gets what is new, until nothing is left; observers hear of each page. Asks the
-    /// server: not for the drawing thread. What a sync that failed had done until then stays done.
+    /// server: not for the drawing thread. What a sync that failed had done until then stays done. A phone whose person
+    /// leaves only sends; when all is taken it is erased, which [`SyncResult::wiped`] says.
     ///
     /// # Errors
     /// `Offline`, `Busy`, `SignInRequired`, `Locked`, `UpdateRequired`, `SyncInProgress`, `StorageFull`, `Refused`.

@@ -223,6 +223,8 @@ pub struct SyncResult {
     pub intents: Vec<IntentOutcome>,
     /// The server had been put back from a backup: what it had lost was offered again.
     pub reset: bool,
+    /// The server has taken everything and ordered this phone to be erased, which is done.
+    pub wiped: bool,
 }
 
 impl SyncTotals {
@@ -258,6 +260,7 @@ impl SyncResult {
             },
             intents: intents.collect(),
             reset: report.reset,
+            wiped: report.wiped,
         }
     }
 }

@@ -60,7 +60,7 @@ impl<T: Transport> Phone<T> {
     /// Records one change of one document.
     ///
     /// # Errors
-    /// `not_permitted`, `not_found`, `device_locked`, or what does not fit the schema.
+    /// `not_permitted`, `not_found`, `locked`, or what does not fit the schema.
     pub fn record(&mut self, target: Target, edits: &[Edit]) -> Result<Recorded, PhoneError> {
         let recorded = self.record_all(&[(target, edits.to_vec())])?;
         recorded
@@ -74,6 +74,7 @@ impl<T: Transport> Phone<T> {
     /// # Errors
     /// As [`Self::record`].
     pub fn record_all(&mut self, targets: &[(Target, Vec<Edit>)]) -> Result<Vec<Recorded>, PhoneError> {
+        self.check_unlocked()?;
         let (now, seam) = (self.seam.now(), self.seam.clone());
         self.engine(|replica| {
             let mut recorded = Vec::with_capacity(targets.len());
@@ -106,6 +107,7 @@ impl<T: Transport> Phone<T> {
     /// # Errors
     /// As [`Self::record`].
     pub fn edit_words(&mut self, document: DocumentId, words: &[String]) -> Result<Recorded, PhoneError> {
+        self.check_unlocked()?;
         let row = self.look(|replica| Ok(replica.find_document(document)?))?;
         let kind = Kind::from_number(row.kind)
             .ok_or_else(|| PhoneError::refused("upgrade_required", "this document needs a newer version of the app"))?;
@@ -118,6 +120,7 @@ impl<T: Transport> Phone<T> {
     /// # Errors
     /// As [`Self::record`]; `schema` without a name.
     pub fn create_customer(&mut self, words: &[String], pool: Option<PoolId>) -> Result<CustomerId, PhoneError> {
+        self.check_unlocked()?;
         let (now, seam) = (self.seam.now(), self.seam.clone());
         let customer = CustomerId(self.seam.uuid());
         let intent = IntentId(self.seam.uuid());
@@ -153,8 +156,9 @@ impl<T: Transport> Phone<T> {
     /// Asks for something only the server decides; provisional until it has.
     ///
     /// # Errors
-    /// `not_permitted`, `not_found`, `device_locked`.
+    /// `not_permitted`, `not_found`, `locked`.
     pub fn intend(&mut self, customer: CustomerId, action: IntentAction) -> Result<IntentId, PhoneError> {
+        self.check_unlocked()?;
         let (now, seam) = (self.seam.now(), self.seam.clone());
         let id = IntentId(self.seam.uuid());
         self.engine(|replica| {
@@ -169,6 +173,7 @@ impl<T: Transport> Phone<T> {
     /// # Errors
     /// `photo_unreadable`, `photo_too_large`, or that the store has no folder.
     pub fn keep_photo(&mut self, file: &Path) -> Result<Photo, PhoneError> {
+        self.check_unlocked()?;
         let unreadable = |error: std::io::Error| {
             PhoneError::refused(
                 "photo_unreadable",

@@ -9,7 +9,7 @@ use sync_core::{
 };
 
 use super::{Phone, meta};
-use crate::{PhoneError, Request, Response, Transport};
+use crate::{PhoneError, Request, Response, Transport, store::StoreTx};
 
 /// How often a request is sent before the phone gives up until the next sync.
 pub(super) const ATTEMPTS_MAX: u32 = 6;
@@ -64,7 +64,12 @@ impl<T: Transport> Phone<T> {
             "name": device_name,
             "public_key": hex::encode(key.verifying_key().to_bytes()),
         });
-        let answer = self.ask("/v1/devices", Some(&request), None)?;
+        let answer = match self.ask("/v1/devices", Some(&request), None) {
+            Err(PhoneError::Refused { code, message }) if code == "account_not_active" => {
+                return self.sign_in_to_leave(login, password, message);
+            }
+            other => other?,
+        };
         let id = |name: &str| {
             let text = answer.get(name).and_then(Value::as_str).unwrap_or_default();
             text.parse::<uuid::Uuid>().map_err(|_| {
@@ -84,6 +89,10 @@ impl<T: Transport> Phone<T> {
         let me = json!({"id": identity.user, "login": word("login"), "name": word("name")});
         let now = self.seam.now();
         self.token = None;
+        if self.store.tombstone()?.is_some() {
+            self.tell_wiped();
+            self.store.begin_anew()?;
+        }
         self.store.write::<_, PhoneError>(|tx| {
             if tx.state()?.is_some_and(|state| state.user != identity.user) {
                 return Err(PhoneError::refused(
@@ -123,11 +132,17 @@ impl<T: Transport> Phone<T> {
     }
 
     /// Signs a fresh challenge with the key of this device.
-    fn make_proof(&mut self, org: OrgId, device: DeviceId, key: &[u8; 32]) -> Result<Value, PhoneError> {
+    pub(super) fn make_proof(
+        &mut self,
+        context: &[u8],
+        org: OrgId,
+        device: DeviceId,
+        key: &[u8; 32],
+    ) -> Result<Value, PhoneError> {
         let answer = self.ask("/v1/challenge", Some(&json!({"org": org, "device": device})), None)?;
         let nonce_hex = answer.get("nonce").and_then(Value::as_str).unwrap_or_default();
         let nonce = hex::decode(nonce_hex).unwrap_or_default();
-        let message = [PROOF_CONTEXT, device.as_bytes(), &nonce].concat();
+        let message = [context, device.as_bytes(), &nonce].concat();
         let signature = SigningKey::from_bytes(key).sign(&message);
         Ok(json!({
             "org": org,
@@ -138,12 +153,57 @@ impl<T: Transport> Phone<T> {
         }))
     }
 
-    fn prove_once(&mut self, org: OrgId, device: DeviceId, key: &[u8; 32]) -> Result<Value, PhoneError> {
-        let proof = self.make_proof(org, device, key)?;
+    fn prove_once(
+        &mut self,
+        org: OrgId,
+        device: DeviceId,
+        key: &[u8; 32],
+        person: Option<(&str, &str)>,
+    ) -> Result<Value, PhoneError> {
+        let mut proof = self.make_proof(PROOF_CONTEXT, org, device, key)?;
+        if let Some((login, password)) = person {
+            proof["login"] = login.into();
+            proof["password"] = password.into();
+        }
         self.ask("/v1/token", Some(&proof), None)
     }
 
     fn prove(&mut self, now: Timestamp) -> Result<String, PhoneError> {
+        let answer = self.prove_until_heard(None)?;
+        let standing = standing_of(&answer);
+        self.keep_token(&answer, now, |replica| Ok(replica.handle_standing(standing)?))
+    }
+
+    /// Proves the device's key together with the person's password: the phone may go on after its lease has run out.
+    pub(super) fn sign_in_again(&mut self, login: &str, password: &str) -> Result<(), PhoneError> {
+        let now = self.seam.now();
+        let answer = self.prove_until_heard(Some((login, password)))?;
+        let standing = standing_of(&answer);
+        self.keep_token(&answer, now, |replica| Ok(replica.unlock(standing, now)?))?;
+        Ok(())
+    }
+
+    /// Somebody who works here no longer signs in on the phone that is his: it is no new device, and hands in what it
+    /// holds.
+    fn sign_in_to_leave(&mut self, login: &str, password: &str, refusal: String) -> Result<Value, PhoneError> {
+        let refused = || PhoneError::refused("account_not_active", refusal.clone());
+        if self.store.tombstone()?.is_some() {
+            return Err(refused());
+        }
+        let (state, me) = self
+            .store
+            .read::<_, PhoneError>(|tx| Ok((tx.state()?, tx.meta(meta::ME)?)))?;
+        let me: Option<Value> = me.and_then(|me| serde_json::from_slice(&me).ok());
+        match (state, me) {
+            (Some(state), Some(me)) if me["login"] == login => {
+                self.sign_in_again(login, password)?;
+                Ok(json!({"user": me, "device": state.device, "org": state.org}))
+            }
+            _ => Err(refused()),
+        }
+    }
+
+    fn prove_until_heard(&mut self, person: Option<(&str, &str)>) -> Result<Value, PhoneError> {
         let (state, key) = self
             .store
             .read::<_, PhoneError>(|tx| Ok((tx.state()?, tx.meta(meta::KEY)?)))?;
@@ -151,39 +211,39 @@ impl<T: Transport> Phone<T> {
             || PhoneError::SignInRequired("nobody has signed in on this phone yet; enroll it first".to_owned());
         let state = state.ok_or_else(unknown)?;
         let key: [u8; 32] = key.and_then(|key| key.try_into().ok()).ok_or_else(unknown)?;
-        let (org, device) = (state.org, state.device);
         let mut proofs = 0;
-        let answer = loop {
+        loop {
             proofs += 1;
-            match self.prove_once(org, device, &key) {
+            match self.prove_once(state.org, state.device, &key, person) {
                 Err(PhoneError::Refused { code, .. }) if code == "proof_refused" && proofs < PROOFS_MAX => {}
                 Err(PhoneError::Refused { code, message }) => return Err(self.standing_refused(&code, message)?),
-                other => break other?,
+                other => return other,
             }
-        };
-        let text = answer
-            .get("token")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
+        }
+    }
+
+    /// Keeps the token of an answer, in one step with what else the answer means.
+    fn keep_token(
+        &mut self,
+        answer: &Value,
+        now: Timestamp,
+        step: impl FnOnce(&mut Replica<'_, StoreTx<'_>>) -> Result<(), PhoneError>,
+    ) -> Result<String, PhoneError> {
+        let text = answer.get("token").and_then(Value::as_str).unwrap_or_default();
         // The server's clock is not this phone's, and either may have been set since they last met: what counts is how
         // long a token lasts. One that ends sooner answers `reauthenticate`.
         let ends_at = now.plus_ms(TOKEN_LIFETIME_MS).0;
         let token = Token {
-            text: text.clone(),
+            text: text.to_owned(),
             ends_at,
         };
         let kept = serde_json::to_vec(&token).unwrap_or_default();
-        let standing = match answer.get("state").and_then(Value::as_str) {
-            Some("offboarding" | "disabled") => Standing::Offboarding,
-            _ => Standing::Active,
-        };
         self.store.write::<_, PhoneError>(|tx| {
             tx.put_meta(meta::TOKEN, &kept)?;
-            Ok(Replica::open(tx)?.handle_standing(standing)?)
+            step(&mut Replica::open(tx)?)
         })?;
         self.token = Some(token);
-        Ok(text)
+        Ok(text.to_owned())
     }
 
     /// What a refused proof means for this phone.
@@ -274,6 +334,7 @@ impl<T: Transport> Phone<T> {
     /// Offline, or the server's refusal.
     pub fn search_online(&mut self, query: &str) -> Result<Vec<Value>, PhoneError> {
         self.check_flight_mode()?;
+        self.check_unlocked()?;
         let token = self.token()?;
         let path = format!("/v1/customers?q={}", percent_encoded(query));
         let answer = match self.ask(&path, None, Some(&token)) {
@@ -289,6 +350,14 @@ impl<T: Transport> Phone<T> {
         };
         let items = answer.get("items").and_then(Value::as_array).cloned();
         Ok(items.unwrap_or_default())
+    }
+}
+
+/// What the answer to a proof says about this phone.
+fn standing_of(answer: &Value) -> Standing {
+    match answer.get("state").and_then(Value::as_str) {
+        Some("offboarding" | "disabled" | "revoked") => Standing::Offboarding,
+        _ => Standing::Active,
     }
 }
 

@@ -30,6 +30,7 @@ impl<T: Transport> Phone<T> {
     /// # Errors
     /// The store's.
     pub fn customers(&mut self, query: Option<&str>) -> Result<Vec<Value>, PhoneError> {
+        self.check_unlocked()?;
         self.store.read(|tx| {
             let directory = read_directory(tx)?;
             let entries = tx.customers(query)?;
@@ -54,6 +55,7 @@ impl<T: Transport> Phone<T> {
     /// # Errors
     /// `not_found`.
     pub fn customer(&mut self, id: CustomerId) -> Result<Value, PhoneError> {
+        self.check_unlocked()?;
         self.store.read(|tx| {
             let directory = read_directory(tx)?;
             let mut replica = Replica::open(tx)?;
@@ -68,6 +70,7 @@ impl<T: Transport> Phone<T> {
     /// # Errors
     /// `not_found`.
     pub fn document(&mut self, id: DocumentId) -> Result<Value, PhoneError> {
+        self.check_unlocked()?;
         self.store.read(|tx| {
             let directory = read_directory(tx)?;
             let row = Replica::open(tx)?.find_document(id)?;
@@ -80,6 +83,7 @@ impl<T: Transport> Phone<T> {
     /// # Errors
     /// `not_found`.
     pub fn history(&mut self, document: DocumentId, field: &str) -> Result<Vec<Value>, PhoneError> {
+        self.check_unlocked()?;
         let directory = self.directory()?;
         let writes = self.look(|replica| Ok(replica.list_history(document, field)?))?;
         let items = writes.into_iter().map(|write| {
@@ -100,6 +104,7 @@ impl<T: Transport> Phone<T> {
     /// # Errors
     /// The store's.
     pub fn outbox(&mut self) -> Result<Vec<Value>, PhoneError> {
+        self.check_unlocked()?;
         self.store.read(|tx| {
             let intents = tx.pending_intents(None)?;
             let entries = tx.outbox()?;
@@ -113,6 +118,7 @@ impl<T: Transport> Phone<T> {
     /// # Errors
     /// The store's.
     pub fn tray(&mut self) -> Result<Vec<Value>, PhoneError> {
+        self.check_unlocked()?;
         let directory = self.directory()?;
         let entries = self.store.read::<_, PhoneError>(|tx| Ok(tx.tray()?))?;
         Ok(entries.iter().map(|entry| tray_item(entry, &directory)).collect())
@@ -123,6 +129,7 @@ impl<T: Transport> Phone<T> {
     /// # Errors
     /// `not_found`.
     pub fn dismiss(&mut self, id: i64) -> Result<(), PhoneError> {
+        self.check_unlocked()?;
         let there = self.store.write::<_, PhoneError>(|tx| Ok(tx.dismiss_tray(id)?))?;
         if there {
             Ok(())
@@ -131,11 +138,14 @@ impl<T: Transport> Phone<T> {
         }
     }
 
-    /// How this phone stands.
+    /// How this phone stands. Answered whatever has become of it.
     ///
     /// # Errors
     /// `sign_in_required` before enrolment.
     pub fn status(&mut self) -> Result<Value, PhoneError> {
+        if let Some(status) = self.status_of_wiped()? {
+            return Ok(status);
+        }
         let now = self.seam.now();
         let encrypted = self.store.is_encrypted();
         self.store.read(|tx| {

@@ -7,11 +7,14 @@ use sync_core::{
         frame,
         message::{CONTENT_TYPE, SyncResponse},
     },
-    replica::{AfterProblem, IntentResult, Settled, SyncProgress, VerdictCounts},
+    replica::{AfterProblem, IntentResult, Replica, Settled, SyncProgress, VerdictCounts},
 };
 
-use super::{Phone, online::read_problem};
-use crate::{PhoneError, Request, Response, Traffic, Transport, seam::steps};
+use super::{Phone, leave::note_order, online::read_problem};
+use crate::{
+    PhoneError, Request, Response, Traffic, Transport,
+    seam::{die_at, steps},
+};
 
 /// Round trips of one sync: 10,000 customers in the smallest pages, and what a year may have left unsent.
 const ROUNDS_MAX: u32 = 20_000;
@@ -45,6 +48,8 @@ pub struct SyncReport {
     pub settled: Vec<Settled>,
     /// Outcomes of intents.
     pub intents: Vec<IntentResult>,
+    /// The server has taken everything and ordered this phone to be erased, which is done.
+    pub wiped: bool,
 }
 
 /// A sync that did not come to its end, with what it had done until then.
@@ -86,6 +91,7 @@ impl SyncReport {
             },
             "intents": intents,
             "reset": self.reset,
+            "wiped": self.wiped,
         })
     }
 
@@ -144,6 +150,8 @@ impl<T: Transport> Phone<T> {
         before: Traffic,
         told: &mut dyn FnMut(&SyncReport),
     ) -> Result<(), PhoneError> {
+        self.refuse_wiped()?;
+        self.check_lease()?;
         let _lease = self.store.lease()?.ok_or(PhoneError::SyncInProgress)?;
         self.engine(|replica| Ok(replica.begin_sync()?))?;
         for _ in 0..ROUNDS_MAX {
@@ -178,13 +186,24 @@ impl<T: Transport> Phone<T> {
         };
         Self::survive(&seam, steps::ANSWER_RECEIVED)?;
         let (now, fresh) = (self.seam.now(), ActorId(self.seam.random()));
-        let (progress, has_work) = self.engine(|replica| {
+        let (progress, has_work) = self.store.write::<_, PhoneError>(|tx| {
+            let mut replica = Replica::open(tx)?;
             let progress = replica.handle_response(number, answer.page.as_ref(), now, fresh)?;
             let has_work = replica.has_work()?;
+            if let Some(order) = &progress.wipe {
+                note_order(tx, order, now)?;
+            }
             Self::survive(&seam, steps::ANSWER_APPLIED)?;
             Ok((progress, has_work))
         })?;
         Self::survive(&seam, steps::ANSWER_STORED)?;
+        if progress.wipe.is_some() {
+            die_at(steps::ANSWER_STORED);
+            report.add(progress);
+            report.wiped = true;
+            self.finish_wipe()?;
+            return Ok(false);
+        }
         if progress.dropped_documents > 0 || !progress.evicted.is_empty() {
             self.forget_dropped()?;
         }
@@ -267,7 +286,7 @@ pub(super) fn refusal(response: &Response) -> PhoneError {
     let problem = read_problem(response);
     match problem.code.as_str() {
         "upgrade_required" => PhoneError::UpdateRequired,
-        "device_revoked" | "account_not_active" => PhoneError::Locked { code: problem.code },
+        "device_revoked" | "account_not_active" | "device_wiped" => PhoneError::Locked { code: problem.code },
         "actor_conflict" => PhoneError::SignInRequired(
             "this phone's data was copied or put back from a backup; sign in on it again with enroll, \
              nothing recorded on it is lost"

@@ -167,6 +167,7 @@ pub(crate) fn page() -> SyncResponse {
         cursor: ByteBuf::from(vec![1, 2, 3]),
         more: false,
         retry_after_ms: None,
+        wipe: None,
     }
 }
 

@@ -21,6 +21,7 @@ use sync_core::{
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
+    auth::drains_since,
     seam::Seam,
     storage::{
         Database, StorageError, Tx,
@@ -294,7 +295,7 @@ pub async fn write_jobs(tx: &mut Tx, org: OrgId, now: Timestamp, jobs: &[&Job]) 
     let mut fresh = vec![true; jobs.len()];
     if jobs.iter().any(|job| judges(job)) {
         (first_seq, _) = log::take(tx, org, jobs.iter().map(|job| changes(job)).sum(), 0).await?;
-        fresh = check_jobs(tx, org, jobs).await?;
+        fresh = check_jobs(tx, org, now, jobs).await?;
     }
     let mut seq = first_seq;
     let mut outcomes = Vec::with_capacity(jobs.len());
@@ -370,7 +371,7 @@ fn follows(message: &Message, last: &(i64, Option<Vec<u8>>)) -> bool {
 }
 
 /// Which jobs were decided on facts that still hold. Of two that append to one document the first is good.
-async fn check_jobs(tx: &mut Tx, org: OrgId, jobs: &[&Job]) -> Result<Vec<bool>, StorageError> {
+async fn check_jobs(tx: &mut Tx, org: OrgId, now: Timestamp, jobs: &[&Job]) -> Result<Vec<bool>, StorageError> {
     let documents: Vec<DocumentId> = jobs
         .iter()
         .flat_map(|job| &job.documents)
@@ -399,7 +400,7 @@ async fn check_jobs(tx: &mut Tx, org: OrgId, jobs: &[&Job]) -> Result<Vec<bool>,
         .filter_map(|job| job.message)
         .map(|(device, _)| device)
         .collect();
-    let last = devices::list_last_messages(tx, org, &senders).await?;
+    let last = devices::list_last_messages(tx, org, &senders, drains_since(now)).await?;
     let mut taken: BTreeSet<DocumentId> = BTreeSet::new();
     Ok(jobs
         .iter()

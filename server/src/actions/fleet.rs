@@ -255,7 +255,8 @@ async fn with_unconfirmed(
     Ok(items.collect())
 }
 
-/// Takes a device's right to speak away. Done again it changes nothing.
+/// Takes a device's right away: it hands in what it still holds, for some days, and is told to erase itself. Done again
+/// it changes nothing.
 ///
 /// # Errors
 /// `not_found` alike for a device that does not exist and one that is not the revoker's to revoke; `account_not_active`;
@@ -271,9 +272,9 @@ pub async fn revoke_device(app: &App, org: OrgId, user: UserId, device: DeviceId
     if !may {
         return Err(unknown());
     }
-    if row.state == DeviceState::Active {
-        devices::set_state(&mut tx, org, device, DeviceState::Revoked).await?;
-        let audited = AuditRow::new(app.seam.now(), "device_revoked", device).by(user);
+    let now = app.seam.now();
+    if row.state == DeviceState::Active && devices::revoke(&mut tx, org, device, now).await? {
+        let audited = AuditRow::new(now, "device_revoked", device).by(user);
         audit::append(&mut tx, org, &[audited]).await?;
     }
     Ok(tx.commit().await?)

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use sync_core::{
-    directory::{Choice, Outcome, PipelineStage, PoolEntry, Settings, TeamEntry},
+    directory::{Choice, LEASE_DAYS_MAX, Outcome, PipelineStage, PoolEntry, Settings, TeamEntry},
     ids::{LogId, OrgId, PoolId, TeamId, UserId},
 };
 
@@ -187,6 +187,29 @@ pub async fn set_team_read(app: &App, by: Option<UserId>, org: OrgId, team_read:
     .await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// Decides how many days a phone works without reaching the server; phones hear of it with their next sync.
+///
+/// # Errors
+/// `not_found` for an unknown organisation, `invalid_request`; the database's.
+pub async fn set_lease_days(app: &App, by: Option<UserId>, org: OrgId, days: u16) -> Result<(), ActionError> {
+    if !(1..=LEASE_DAYS_MAX).contains(&days) {
+        return Err(ActionError::invalid(format!("lease_days: give 1 to {LEASE_DAYS_MAX}")));
+    }
+    let mut tx = app.database.write().await?;
+    lock_organisation(&mut tx, org).await?;
+    let mut settings = organisation::find_settings(&mut tx, org).await?;
+    settings.lease_days = days;
+    organisation::update_settings(&mut tx, org, &settings).await?;
+    let detail = json!({"lease_days": days});
+    audit::append(
+        &mut tx,
+        org,
+        &[row(&app.seam, by, "lease_changed", org).with_detail(detail)],
+    )
+    .await?;
+    Ok(tx.commit().await?)
 }
 
 /// Adds stages to the pipeline of opportunities, open ones named as they are written. Those it has stay as they are.

@@ -23,6 +23,7 @@ use sync_core::{
 use super::{ActionError, Code, sync::standing::Standing};
 use crate::{
     app::App,
+    auth,
     seam::Seam,
     storage::{
         Tx,
@@ -74,10 +75,11 @@ pub async fn decide_intents_in(
     let account = people::find(tx, asker.org, asker.user)
         .await?
         .ok_or_else(|| ActionError::refused(Code::NotFound))?;
-    if let Some(device) = asker.device
-        && devices::list_active(tx, asker.org, &[device]).await?.is_empty()
-    {
-        return Err(ActionError::refused(Code::DeviceRevoked));
+    if let Some(device) = asker.device {
+        let (state, revoked_at) = devices::find_state(tx, asker.org, device)
+            .await?
+            .ok_or_else(|| ActionError::refused(Code::Unauthenticated))?;
+        auth::check_standing(state, revoked_at, None, account.state, seam.now())?;
     }
     let policy = organisation::find_settings(tx, asker.org).await?.policy;
     let pools = pools::list_of_user(tx, asker.org, asker.user).await?;
@@ -206,7 +208,10 @@ impl Desk<'_> {
             owner: None,
             since: None,
         };
-        if self.account.state != UserState::Active {
+        // What the phone of somebody who leaves still brings is kept: a customer he has made becomes his and is handed
+        // over like the others.
+        let brings = self.asker.device.is_some() && matches!(intent.action, IntentAction::Create { .. });
+        if self.account.state != UserState::Active && !brings {
             return Ok((refuse("not_permitted"), false));
         }
         if reason_of(&intent.action).chars().count() > REASON_CHARS_MAX {

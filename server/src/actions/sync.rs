@@ -35,6 +35,7 @@ use self::{
 use super::{
     ActionError, Code,
     commit::{CommitError, Job, Message, Outcome},
+    devices::order_wipe,
     directory::DirectoryContent,
     ownership::{Asker, decide_intents},
 };
@@ -132,22 +133,24 @@ pub async fn sync(app: &App, token: &AccessToken, request: SyncRequest) -> Resul
         tx = app.database.read().await?;
         session = read_session(app, &mut tx, token).await?;
     }
-    let pulled = if session.drain {
-        None
-    } else {
-        let puller = Puller {
-            org: token.org,
-            user: token.user,
-            device: token.device,
-            standing: &session.standing,
-            acl_version: session.caller.acl_version,
-            log: session.caller.log,
-            head: session.caller.head,
-            server_time: app.seam.now(),
-            page_bytes_max: (request.page_bytes_max as usize).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX),
-        };
-        pull(&mut tx, &puller, cursor, &request.wanted, !request.documents.is_empty()).await?
+    if session.drain {
+        tx.rollback().await?;
+        return drained(app, token, &session.caller, request, answer, cursor.is_some(), reset)
+            .await
+            .map(Some);
+    }
+    let puller = Puller {
+        org: token.org,
+        user: token.user,
+        device: token.device,
+        standing: &session.standing,
+        acl_version: session.caller.acl_version,
+        log: session.caller.log,
+        head: session.caller.head,
+        server_time: app.seam.now(),
+        page_bytes_max: (request.page_bytes_max as usize).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX),
     };
+    let pulled = pull(&mut tx, &puller, cursor, &request.wanted, !request.documents.is_empty()).await?;
     tx.rollback().await?;
     let directory = news_of_directory(&session, &request);
     if pulled.is_none() && directory.is_none() && !brings_something(&request) && !reset {
@@ -158,6 +161,35 @@ pub async fn sync(app: &App, token: &AccessToken, request: SyncRequest) -> Resul
         .map(Some)
 }
 
+/// Answers a device that hands in what it holds: it is told what became of that, and once nothing is left, to erase
+/// everything.
+async fn drained(
+    app: &App,
+    token: &AccessToken,
+    caller: &Caller,
+    request: SyncRequest,
+    answer: Answer,
+    has_place: bool,
+    reset: bool,
+) -> Result<SyncResponse, ActionError> {
+    let settled = answer.verdicts.iter().all(Verdict::is_final)
+        && answer.intents.iter().all(|outcome| *outcome != IntentOutcome::Retry);
+    // A device that is about to offer everything again has something pending.
+    let wipe = if request.pending == 0 && settled && !reset {
+        order_wipe(app, token.org, token.device).await?
+    } else {
+        None
+    };
+    let mut response = respond(app, token, request, answer, None, None, reset).await?;
+    if !has_place {
+        // It gets no pages, but a place of its own to speak from: without one each answer would begin anew.
+        let start = Cursor::at_start(caller.log);
+        response.cursor = ByteBuf::from(cursor::seal(&app.keys, &app.seam, token.org, token.device, &start));
+    }
+    response.wipe = wipe;
+    Ok(response)
+}
+
 /// Whether the log ends where the device stands, so that it can lack nothing: whatever changes what it sees takes a
 /// place in the log. One look-up; everything else is asked only if this is not so.
 async fn is_current(app: &App, token: &AccessToken, request: &SyncRequest) -> Result<bool, ActionError> {
@@ -165,7 +197,7 @@ async fn is_current(app: &App, token: &AccessToken, request: &SyncRequest) -> Re
         return Ok(false);
     }
     let caller = callers::find_now(&app.database, token.org, token.device).await?;
-    let (caller, drain) = check_caller(token, caller)?;
+    let (caller, drain) = check_caller(token, caller, app.seam.now())?;
     app.last_seen.note(token.org, token.device, app.seam.now());
     let (cursor, reset) = open_cursor(app, token, &caller, request);
     let has_directory = app
@@ -182,7 +214,7 @@ async fn is_current(app: &App, token: &AccessToken, request: &SyncRequest) -> Re
 
 async fn read_session(app: &App, tx: &mut Tx, token: &AccessToken) -> Result<Session, ActionError> {
     let caller = callers::find(tx, token.org, token.device).await?;
-    let (caller, drain) = check_caller(token, caller)?;
+    let (caller, drain) = check_caller(token, caller, app.seam.now())?;
     let directory = app.directories.get(tx, token.org, caller.directory_version).await?;
     let standing = Standing {
         viewer: caller.viewer(),
@@ -269,6 +301,8 @@ async fn take(
             acl_version: session.caller.acl_version,
             standing: &session.standing,
             tried_every: app.config.limits.tried_every,
+            drains: session.drain,
+            is_ordered: session.caller.wipe_ordered_at.is_some(),
         };
         let mut facts = read_facts(&mut tx, &pusher, session.caller.head, request, &pushed).await?;
         if with_losses {
@@ -367,7 +401,7 @@ pub(crate) fn commit_error(error: CommitError) -> ActionError {
 
 /// The directory, if the device has another.
 fn news_of_directory(session: &Session, request: &SyncRequest) -> Option<ByteBuf> {
-    let lacks = !session.drain && !has(request, &session.directory);
+    let lacks = !has(request, &session.directory);
     lacks.then(|| ByteBuf::from(session.directory.json.to_vec()))
 }
 
@@ -405,6 +439,7 @@ async fn respond(
         cursor: request.cursor.unwrap_or_default(),
         more: false,
         retry_after_ms: None,
+        wipe: None,
     };
     let Some(pulled) = pulled else { return Ok(response) };
     audit_delivery(app, token, &pulled, server_time).await?;

@@ -19,6 +19,8 @@ const AHEAD_MS: i64 = 30_000;
 
 /// Stands before what is signed, so that the signature is good for nothing else.
 const PROOF_CONTEXT: &[u8] = b"fieldpool token v1";
+/// The same for the confirmation that everything on the device is gone.
+const WIPED_CONTEXT: &[u8] = b"fieldpool wiped v1";
 const MAC_CONTEXT: &[u8] = b"fieldpool challenge v1";
 const RANDOM_LEN: usize = 8;
 const MAC_LEN: usize = 16;
@@ -30,6 +32,12 @@ const KID_LEN_MAX: usize = 16;
 #[must_use]
 pub fn proof_message(device: DeviceId, challenge: &[u8]) -> Vec<u8> {
     [PROOF_CONTEXT, device.as_bytes(), challenge].concat()
+}
+
+/// What a device signs with its key when everything on it is gone.
+#[must_use]
+pub fn wiped_message(device: DeviceId, challenge: &[u8]) -> Vec<u8> {
+    [WIPED_CONTEXT, device.as_bytes(), challenge].concat()
 }
 
 /// A new challenge for a device. Made for unknown devices too: whether there is one is nobody's business here.

@@ -1,6 +1,6 @@
 //! What a device may do now, whatever its token said ten minutes ago.
 
-use sync_core::visibility::UserState;
+use sync_core::{time::Timestamp, visibility::UserState};
 
 use super::AccessToken;
 use crate::{
@@ -13,6 +13,10 @@ use crate::{
     },
 };
 
+/// Days for which a revoked device may hand in what it still holds: as long as late work waits after a handover.
+pub const DRAIN_DAYS: i64 = 30;
+const DRAIN_MS: i64 = DRAIN_DAYS * 24 * 3600 * 1000;
+
 /// A device that may speak, and its user as he is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceAccess {
@@ -20,25 +24,56 @@ pub struct DeviceAccess {
     pub device: DeviceRow,
     /// Its user.
     pub account: Account,
-    /// It may hand in what it holds and gets nothing: its user is leaving or has left, or the token says so.
+    /// It may hand in what it holds and gets nothing.
     pub drain: bool,
+}
+
+/// Revocations from this instant on leave a device the right to hand in what it holds.
+#[must_use]
+pub fn drains_since(now: Timestamp) -> Timestamp {
+    now.plus_ms(-DRAIN_MS)
+}
+
+/// Whether a device may only hand in what it holds: its user is leaving or has left, it was revoked not long ago, or it
+/// was told to erase itself, which stands whatever has become of its user since.
+///
+/// # Errors
+/// `device_revoked` and `device_wiped` for one that may not even do that.
+pub fn check_standing(
+    state: DeviceState,
+    revoked_at: Option<Timestamp>,
+    wipe_ordered_at: Option<Timestamp>,
+    user: UserState,
+    now: Timestamp,
+) -> Result<bool, ActionError> {
+    match state {
+        DeviceState::Active => Ok(user != UserState::Active || wipe_ordered_at.is_some()),
+        DeviceState::Revoked if revoked_at.is_some_and(|at| at >= drains_since(now)) => Ok(true),
+        DeviceState::Revoked => Err(ActionError::refused(Code::DeviceRevoked)),
+        DeviceState::Wiped => Err(ActionError::refused(Code::DeviceWiped)),
+    }
 }
 
 /// Device and user of a token, read in the transaction of the request, so that a revocation counts at once.
 ///
 /// # Errors
-/// `device_revoked`; `unauthenticated` if the device is gone or has become somebody else's; the database's.
-pub async fn check_device(tx: &mut Tx, token: &AccessToken) -> Result<DeviceAccess, ActionError> {
+/// `device_revoked`, `device_wiped`; `reauthenticate` for a token of a time in which the device could only hand in;
+/// `unauthenticated` if the device is gone or has become somebody else's; the database's.
+pub async fn check_device(tx: &mut Tx, token: &AccessToken, now: Timestamp) -> Result<DeviceAccess, ActionError> {
     let (device, account) = devices::find_with_account(tx, token.org, token.device)
         .await?
         .ok_or_else(|| ActionError::refused(Code::Unauthenticated))?;
     if account.user != token.user {
         return Err(ActionError::refused(Code::Unauthenticated));
     }
-    if device.state != DeviceState::Active {
-        return Err(ActionError::refused(Code::DeviceRevoked));
-    }
-    let drain = token.drain || account.state != UserState::Active;
+    let standing = check_standing(
+        device.state,
+        device.revoked_at,
+        device.wipe_ordered_at,
+        account.state,
+        now,
+    );
+    let drain = agree(token, standing?)?;
     Ok(DeviceAccess { device, account, drain })
 }
 
@@ -46,13 +81,30 @@ pub async fn check_device(tx: &mut Tx, token: &AccessToken) -> Result<DeviceAcce
 ///
 /// # Errors
 /// As there.
-pub fn check_caller(token: &AccessToken, caller: Option<Caller>) -> Result<(Caller, bool), ActionError> {
+pub fn check_caller(
+    token: &AccessToken,
+    caller: Option<Caller>,
+    now: Timestamp,
+) -> Result<(Caller, bool), ActionError> {
     let caller = caller
         .filter(|caller| caller.user == token.user)
         .ok_or_else(|| ActionError::refused(Code::Unauthenticated))?;
-    if caller.device_state != DeviceState::Active {
-        return Err(ActionError::refused(Code::DeviceRevoked));
-    }
-    let drain = token.drain || caller.state != UserState::Active;
+    let standing = check_standing(
+        caller.device_state,
+        caller.revoked_at,
+        caller.wipe_ordered_at,
+        caller.state,
+        now,
+    );
+    let drain = agree(token, standing?)?;
     Ok((caller, drain))
+}
+
+/// A token for handing in says so for as long as it lasts. Once its device may do more again, it asks for a new one and
+/// goes on as before.
+fn agree(token: &AccessToken, drain: bool) -> Result<bool, ActionError> {
+    if token.drain && !drain {
+        return Err(ActionError::refused(Code::Reauthenticate));
+    }
+    Ok(drain)
 }

@@ -73,6 +73,7 @@ impl Rep {
         match self.command {
             None => screen::run(&folder, language),
             Some(Command::Enroll { server, login, name }) => enroll(&folder, &server, &login, &name, &printer),
+            Some(Command::Logout { discard_unsent }) => log_out(&mut open(&folder)?, discard_unsent, &printer),
             Some(command) => {
                 let mut phone = open(&folder)?;
                 run(&mut phone, command, &printer)
@@ -135,7 +136,7 @@ fn told(error: PhoneError) -> anyhow::Error {
 
 fn run(phone: &mut TerminalPhone, command: Command, printer: &Printer) -> anyhow::Result<()> {
     match command {
-        Command::Enroll { .. } => Ok(()),
+        Command::Enroll { .. } | Command::Logout { .. } => Ok(()),
         Command::Sync => sync(phone, printer),
         Command::Customers { query, online: false } => {
             printer.customers(&phone.customers(query.as_deref()).map_err(told)?)
@@ -178,10 +179,27 @@ fn run(phone: &mut TerminalPhone, command: Command, printer: &Printer) -> anyhow
             print_json(&json!({"id": id}))
         }
         Command::Status => printer.status(&phone.status().map_err(told)?),
+        Command::Unlock => {
+            let password =
+                password::read()?.ok_or_else(|| Usage("give the password on stdin or in FIELDPOOL_PASSWORD".into()))?;
+            printer.status(&phone.unlock(&password).map_err(told)?)
+        }
         Command::Flight { mode } => {
             phone.set_flight_mode(mode == Flight::On).map_err(told)?;
             print_json(&json!({"flight_mode": mode == Flight::On}))
         }
+    }
+}
+
+/// Nothing is done where something would be lost that nobody has said may be.
+fn log_out(phone: &mut TerminalPhone, discard_unsent: bool, printer: &Printer) -> anyhow::Result<()> {
+    match phone.log_out(discard_unsent) {
+        Ok(done) => printer.signed_out(&done),
+        Err(error) if error.code() == "unsent_work" => {
+            let pending = phone.status().map_err(told)?["pending"].as_u64().unwrap_or_default();
+            Err(anyhow!("unsent_work: {}", printer.unsent(pending)))
+        }
+        Err(error) => Err(told(error)),
     }
 }
 

@@ -206,7 +206,7 @@ impl LivePhone {
 
     /// A phone that the server does not know any more, or that was out of reach for too long, is signed in again.
     fn help(&mut self, error: &PhoneError) {
-        if matches!(error.code(), "sign_in_required" | "device_locked" | "device_revoked") {
+        if matches!(error.code(), "sign_in_required" | "locked" | "device_revoked") {
             let (url, login, password) = (self.url.clone(), self.person.login.clone(), self.password.clone());
             if let Err(error) = self.phone.enroll(&url, &login, &password, "demo") {
                 tracing::warn!(

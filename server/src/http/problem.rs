@@ -259,6 +259,14 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
             ),
             ("设备已被撤销", "请联系管理员，然后重新注册此设备。"),
         ),
+        Code::DeviceWiped => (
+            StatusCode::UNAUTHORIZED,
+            (
+                "Device was wiped",
+                "Everything on it is gone. Whoever works here signs in on it anew.",
+            ),
+            ("设备已清除", "设备上的内容已全部清除。在职人员可在其上重新登录。"),
+        ),
         Code::ProofRefused => (
             StatusCode::UNAUTHORIZED,
             (

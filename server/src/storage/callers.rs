@@ -2,6 +2,7 @@
 
 use sync_core::{
     ids::{DeviceId, LogId, OrgId, UserId},
+    time::Timestamp,
     visibility::{Role, UserState, Viewer},
 };
 use uuid::Uuid;
@@ -15,6 +16,10 @@ pub struct Caller {
     pub user: UserId,
     /// Whether it may speak.
     pub device_state: DeviceState,
+    /// When somebody took its right away.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was told to erase everything.
+    pub wipe_ordered_at: Option<Timestamp>,
     /// The number of its last message.
     pub last_message: i64,
     /// What that message was.
@@ -49,6 +54,8 @@ impl Caller {
 struct Row {
     user_id: Uuid,
     device_state: String,
+    revoked_at: Option<i64>,
+    wipe_ordered_at: Option<i64>,
     last_message: i64,
     last_message_sha256: Option<Vec<u8>>,
     role: String,
@@ -65,6 +72,8 @@ impl Row {
         Ok(Caller {
             user: UserId(self.user_id),
             device_state: self.device_state.parse().map_err(|_| unreadable("state of a device"))?,
+            revoked_at: self.revoked_at.map(Timestamp),
+            wipe_ordered_at: self.wipe_ordered_at.map(Timestamp),
             last_message: self.last_message,
             last_message_sha256: self.last_message_sha256,
             role: self.role.parse().map_err(|_| unreadable("role"))?,
@@ -77,8 +86,8 @@ impl Row {
     }
 }
 
-const FIND: &str = "SELECT d.user_id, d.state AS device_state, d.last_message, d.last_message_sha256, u.role, u.state, \
-     u.acl_version, o.log_id, o.directory_version, h.head \
+const FIND: &str = "SELECT d.user_id, d.state AS device_state, d.revoked_at, d.wipe_ordered_at, d.last_message, \
+     d.last_message_sha256, u.role, u.state, u.acl_version, o.log_id, o.directory_version, h.head \
      FROM device d JOIN user_account u ON u.org_id = d.org_id AND u.user_id = d.user_id \
      JOIN organisation o ON o.org_id = d.org_id JOIN log_head h ON h.org_id = d.org_id \
      WHERE d.org_id = $1 AND d.device_id = $2";

@@ -1,5 +1,7 @@
 //! Enrolled devices.
 
+mod ending;
+
 use std::{fmt, str::FromStr};
 
 use sqlx::FromRow;
@@ -14,12 +16,14 @@ use super::{
     people::{Account, AccountRow},
 };
 
+pub use ending::{find_state, order_wipe, record_wipe, revoke};
+
 /// Whether a device may speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DeviceState {
     /// It may.
     Active,
-    /// Somebody took its right away.
+    /// Somebody took its right away: for some days it may hand in what it holds.
     Revoked,
     /// It has reported that everything on it is gone.
     Wiped,
@@ -85,6 +89,12 @@ pub struct DeviceRow {
     pub last_proof_at: Timestamp,
     /// When it was last heard, to the minute.
     pub last_seen_at: Option<Timestamp>,
+    /// When somebody took its right away.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was first told to erase everything.
+    pub wipe_ordered_at: Option<Timestamp>,
+    /// When it confirmed that all is gone.
+    pub wiped_at: Option<Timestamp>,
     /// How many changes it last said were pending.
     pub pending: i64,
     /// Its clock minus the server's.
@@ -113,6 +123,9 @@ struct Row {
     enrolled_at: i64,
     last_proof_at: i64,
     last_seen_at: Option<i64>,
+    revoked_at: Option<i64>,
+    wipe_ordered_at: Option<i64>,
+    wiped_at: Option<i64>,
     pending: i64,
     clock_offset_ms: Option<i64>,
     last_message: i64,
@@ -137,6 +150,9 @@ impl Row {
             enrolled_at: Timestamp(self.enrolled_at),
             last_proof_at: Timestamp(self.last_proof_at),
             last_seen_at: self.last_seen_at.map(Timestamp),
+            revoked_at: self.revoked_at.map(Timestamp),
+            wipe_ordered_at: self.wipe_ordered_at.map(Timestamp),
+            wiped_at: self.wiped_at.map(Timestamp),
             pending: self.pending,
             clock_offset_ms: self.clock_offset_ms,
             last_message: self.last_message,
@@ -186,8 +202,8 @@ pub async fn find(tx: &mut Tx, org: OrgId, device: DeviceId) -> Result<Option<De
     let row: Option<Row> = on!(tx, |c| {
         sqlx::query_as(
             "SELECT org_id, device_id, user_id, name AS device_name, public_key, state AS device_state, app_version,
-                    enrolled_at, last_proof_at, last_seen_at, pending, clock_offset_ms, last_message,
-                    last_message_sha256, acknowledged_seq, security_flags
+                    enrolled_at, last_proof_at, last_seen_at, revoked_at, wipe_ordered_at, wiped_at, pending,
+                    clock_offset_ms, last_message, last_message_sha256, acknowledged_seq, security_flags
              FROM device WHERE org_id = $1 AND device_id = $2",
         )
         .bind(org.0)
@@ -208,6 +224,9 @@ struct RowWithAccount {
     enrolled_at: i64,
     last_proof_at: i64,
     last_seen_at: Option<i64>,
+    revoked_at: Option<i64>,
+    wipe_ordered_at: Option<i64>,
+    wiped_at: Option<i64>,
     pending: i64,
     clock_offset_ms: Option<i64>,
     last_message: i64,
@@ -230,8 +249,9 @@ pub async fn find_with_account(
     let row: Option<RowWithAccount> = on!(tx, |c| {
         sqlx::query_as(
             "SELECT d.device_id, d.name AS device_name, d.public_key, d.state AS device_state, d.app_version,
-                    d.enrolled_at, d.last_proof_at, d.last_seen_at, d.pending, d.clock_offset_ms, d.last_message,
-                    d.last_message_sha256, d.acknowledged_seq, d.security_flags,
+                    d.enrolled_at, d.last_proof_at, d.last_seen_at, d.revoked_at, d.wipe_ordered_at, d.wiped_at,
+                    d.pending, d.clock_offset_ms, d.last_message, d.last_message_sha256, d.acknowledged_seq,
+                    d.security_flags,
                     u.org_id, u.user_id, u.login, u.name, u.email, u.role, u.team_id, u.state, u.password_hash,
                     u.acl_version
              FROM device d JOIN user_account u ON u.org_id = d.org_id AND u.user_id = d.user_id
@@ -255,6 +275,9 @@ pub async fn find_with_account(
         enrolled_at: row.enrolled_at,
         last_proof_at: row.last_proof_at,
         last_seen_at: row.last_seen_at,
+        revoked_at: row.revoked_at,
+        wipe_ordered_at: row.wipe_ordered_at,
+        wiped_at: row.wiped_at,
         pending: row.pending,
         clock_offset_ms: row.clock_offset_ms,
         last_message: row.last_message,
@@ -279,8 +302,8 @@ pub async fn list(
     let rows: Vec<Row> = on!(tx, |c| {
         let mut query = sqlx::QueryBuilder::new(
             "SELECT org_id, device_id, user_id, name AS device_name, public_key, state AS device_state, app_version,
-                    enrolled_at, last_proof_at, last_seen_at, pending, clock_offset_ms, last_message,
-                    last_message_sha256, acknowledged_seq, security_flags
+                    enrolled_at, last_proof_at, last_seen_at, revoked_at, wipe_ordered_at, wiped_at, pending,
+                    clock_offset_ms, last_message, last_message_sha256, acknowledged_seq, security_flags
              FROM device WHERE org_id = ",
         );
         query.push_bind(org.0);
@@ -357,23 +380,6 @@ pub async fn count_active(tx: &mut Tx, org: OrgId, user: UserId) -> Result<i64, 
             .fetch_one(c)
             .await
     })
-}
-
-/// Sets a device's state; `false`: there is no such device.
-///
-/// # Errors
-/// The driver's.
-pub async fn set_state(tx: &mut Tx, org: OrgId, device: DeviceId, state: DeviceState) -> Result<bool, StorageError> {
-    let changed = on!(tx, |c| {
-        sqlx::query("UPDATE device SET state = $3 WHERE org_id = $1 AND device_id = $2")
-            .bind(org.0)
-            .bind(device.0)
-            .bind(state.name())
-            .execute(c)
-            .await
-            .map(|result| result.rows_affected())
-    })?;
-    Ok(changed > 0)
 }
 
 /// Spends a challenge: `false` if this one, or one issued after it, was spent before.
@@ -488,28 +494,8 @@ pub async fn add_security_flag(tx: &mut Tx, org: OrgId, device: DeviceId) -> Res
     })
 }
 
-/// Which of these devices are active.
-///
-/// # Errors
-/// The driver's.
-pub async fn list_active(tx: &mut Tx, org: OrgId, devices: &[DeviceId]) -> Result<Vec<DeviceId>, StorageError> {
-    if devices.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows: Vec<(Uuid,)> = on!(tx, |c| {
-        let mut query = sqlx::QueryBuilder::new("SELECT device_id FROM device WHERE state = 'active' AND org_id = ");
-        query.push_bind(org.0).push(" AND device_id IN (");
-        let mut list = query.separated(", ");
-        for device in super::sizes::filled(devices) {
-            list.push_bind(device.0);
-        }
-        query.push(")");
-        query.build_query_as().fetch_all(c).await
-    })?;
-    Ok(rows.into_iter().map(|(device,)| DeviceId(device)).collect())
-}
-
-/// The last message of each of these devices that is active: its number and what it was.
+/// The last message of each of these devices that may speak: its number and what it was. One revoked at or after
+/// `revoked_since` still hands in.
 ///
 /// # Errors
 /// The driver's.
@@ -517,14 +503,17 @@ pub async fn list_last_messages(
     tx: &mut Tx,
     org: OrgId,
     devices: &[DeviceId],
+    revoked_since: Timestamp,
 ) -> Result<std::collections::BTreeMap<DeviceId, (i64, Option<Vec<u8>>)>, StorageError> {
     if devices.is_empty() {
         return Ok(std::collections::BTreeMap::new());
     }
     let rows: Vec<(Uuid, i64, Option<Vec<u8>>)> = on!(tx, |c| {
         let mut query = sqlx::QueryBuilder::new(
-            "SELECT device_id, last_message, last_message_sha256 FROM device WHERE state = 'active' AND org_id = ",
+            "SELECT device_id, last_message, last_message_sha256 FROM device
+             WHERE (state = 'active' OR (state = 'revoked' AND revoked_at >= ",
         );
+        query.push_bind(revoked_since.0).push(")) AND org_id = ");
         query.push_bind(org.0).push(" AND device_id IN (");
         let mut list = query.separated(", ");
         for device in devices {

@@ -11,10 +11,10 @@ use uuid::Uuid;
 use super::{StorageError, Tx, migrate, on};
 
 /// The version of the schema: the number of the last migration that changed what a backup holds.
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 
-/// The migrations whose tables a backup holds.
-const HELD: [&str; 2] = [migrate::FIRST, migrate::HANDOVER];
+/// The migrations whose tables and columns a backup holds.
+const HELD: [&str; 3] = [migrate::FIRST, migrate::HANDOVER, migrate::WIPE];
 
 /// What is made again by the server that is restored, or must not outlive a restore: places in the index, leases,
 /// throttling, sessions (everybody signs in again) and the server's secrets (a stolen backup signs no token).
@@ -90,6 +90,14 @@ pub fn tables() -> Vec<Table> {
                 columns: Vec::new(),
             });
             inside = true;
+        } else if let Some((name, added)) = line
+            .strip_prefix("ALTER TABLE ")
+            .and_then(|rest| rest.split_once(" ADD COLUMN "))
+        {
+            let altered = tables.iter_mut().find(|table| table.name == name);
+            if let (Some(table), Some(column)) = (altered, column(added.trim_end_matches(';'))) {
+                table.columns.push(column);
+            }
         } else if line.starts_with(')') {
             inside = false;
         } else if inside
@@ -234,6 +242,12 @@ mod tests {
         ] {
             assert!(change.columns.contains(&Column { name, kind }), "{name}");
         }
+        let device = find("device").expect("devices are in the backup");
+        let added = |name| Column {
+            name,
+            kind: ColumnKind::Int,
+        };
+        assert!(device.columns.contains(&added("wipe_ordered_at")) && device.columns.contains(&added("wiped_at")));
         let created = HELD
             .iter()
             .flat_map(|text| text.lines())

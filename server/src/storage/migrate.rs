@@ -16,6 +16,7 @@ const SEARCH_POSTGRES: &str = include_str!("../../../migrations/0002_search.post
 
 const SIGN_IN_LINKS: &str = include_str!("../../../migrations/0003_sign_in_links.sql");
 pub(super) const HANDOVER: &str = include_str!("../../../migrations/0004_handover.sql");
+pub(super) const WIPE: &str = include_str!("../../../migrations/0005_wipe.sql");
 
 pub(super) async fn run_sqlite(pool: &SqlitePool) -> Result<(), MigrateError> {
     migrator(SEARCH_SQLITE, true).run(pool).await
@@ -31,6 +32,7 @@ fn migrator(search: &'static str, sqlite: bool) -> Migrator {
         (2, "search", search),
         (3, "sign_in_links", SIGN_IN_LINKS),
         (4, "handover", HANDOVER),
+        (5, "wipe", WIPE),
     ];
     let migrations = migrations
         .into_iter()

@@ -18,26 +18,26 @@ pub(crate) struct Company {
     child: Child,
     pub(crate) url: String,
     pub(crate) folder: tempfile::TempDir,
+    /// `--data DIR` or `--database-url URL`.
+    database: [String; 2],
+    pub(crate) org: String,
     pub(crate) pool: String,
     pub(crate) south: String,
 }
 
 impl Company {
-    /// Li and Han sell in the north and share a pool; Zhou sells in the south; Bo is the back office.
+    /// Li and Han sell in the north and share a pool; Zhou sells in the south; Bo is the back office, Ada administers.
     pub(crate) fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         std::fs::create_dir(&data).unwrap();
-        let (child, url) = serve(&data, "127.0.0.1:0", &folder.path().join("log"));
-        let admin = |words: &[&str]| -> String {
-            let mut command = Command::new(BINARY);
-            command.arg("admin").arg("--data").arg(&data).args(words);
-            let output = told(&mut command, PASSWORD);
-            assert!(output.status.success(), "{words:?}: {output:?}");
-            let made: Value = serde_json::from_slice(&output.stdout).unwrap();
-            let id = made.as_object().unwrap().values().next().unwrap();
-            id.as_str().unwrap().to_owned()
-        };
+        Self::on(folder, ["--data".to_owned(), data.display().to_string()])
+    }
+
+    /// On a database that is there already.
+    pub(crate) fn on(folder: tempfile::TempDir, database: [String; 2]) -> Self {
+        let (child, url) = serve(&database, "127.0.0.1:0", &folder.path().join("log"));
+        let admin = |words: &[&str]| made(&administer(&database, words));
         let org = admin(&["org", "add", "--name", "Acme"]);
         let north = admin(&["team", "add", "--org", &org, "--name", "North"]);
         let south = admin(&["team", "add", "--org", &org, "--name", "South"]);
@@ -54,13 +54,74 @@ impl Company {
         add("han", "rep", &north);
         let zhou = add("zhou", "rep", &south);
         add("bo", "back_office", &south);
+        add("ada", "admin", &south);
         Self {
             child,
             url,
             folder,
+            database,
+            org,
             pool,
             south: zhou,
         }
+    }
+
+    /// `fieldpool admin …`, which must work.
+    pub(crate) fn admin(&self, words: &[&str]) -> Value {
+        administer(&self.database, words)
+    }
+
+    /// Whether a person works here, from now on.
+    pub(crate) fn set_state(&self, login: &str, state: &str) {
+        self.admin(&[
+            "user",
+            "set-state",
+            "--org",
+            &self.org,
+            "--user",
+            login,
+            "--state",
+            state,
+        ]);
+    }
+
+    /// A request of a person to the API: the status, and what came back.
+    pub(crate) fn api(&self, login: &str, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let signed_in = serde_json::json!({"login": login, "password": PASSWORD});
+        let (_, token) = self.call("POST", "/api/v1/tokens", Some(&signed_in), "");
+        let bearer = format!("Bearer {}", token["token"].as_str().unwrap());
+        self.call(method, &format!("/api/v1{path}"), body, &bearer)
+    }
+
+    fn call(&self, method: &str, path: &str, body: Option<&Value>, bearer: &str) -> (u16, Value) {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header("authorization", bearer)
+            .header("content-type", "application/json")
+            .body(body.map(Value::to_string).unwrap_or_default())
+            .unwrap();
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .build()
+            .new_agent();
+        let mut answer = agent.run(request).unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        (
+            answer.status().as_u16(),
+            serde_json::from_str(&text).unwrap_or_default(),
+        )
+    }
+
+    /// The devices of a person, as the administrator sees them.
+    pub(crate) fn devices_of(&self, login: &str) -> Vec<Value> {
+        let (_, page) = self.api("ada", "GET", "/devices", None);
+        let items = page["items"].as_array().unwrap().iter();
+        items
+            .filter(|device| device["user"]["login"] == login)
+            .cloned()
+            .collect()
     }
 
     /// Saves everything as it is now; [`Company::restore`] puts it back.
@@ -86,7 +147,8 @@ impl Company {
         restore.arg("--from").arg(self.folder.path().join("backup"));
         assert!(restore.output().unwrap().status.success());
         let address = self.url.strip_prefix("http://").unwrap().to_owned();
-        (self.child, _) = serve(&data, &address, &self.folder.path().join("log2"));
+        self.database = ["--data".to_owned(), data.display().to_string()];
+        (self.child, _) = serve(&self.database, &address, &self.folder.path().join("log2"));
     }
 
     pub(crate) fn store(&self, name: &str) -> PathBuf {
@@ -124,10 +186,23 @@ impl Company {
     }
 }
 
-fn serve(data: &Path, listen: &str, log: &Path) -> (Child, String) {
+fn administer(database: &[String; 2], words: &[&str]) -> Value {
+    let mut command = Command::new(BINARY);
+    command.arg("admin").args(database).args(words);
+    let output = told(&mut command, PASSWORD);
+    assert!(output.status.success(), "{words:?}: {output:?}");
+    serde_json::from_slice(&output.stdout).unwrap_or_default()
+}
+
+fn made(made: &Value) -> String {
+    let id = made.as_object().unwrap().values().next().unwrap();
+    id.as_str().unwrap().to_owned()
+}
+
+fn serve(database: &[String; 2], listen: &str, log: &Path) -> (Child, String) {
     let mut child = Command::new(BINARY)
-        .args(["serve", "--listen", listen, "--data"])
-        .arg(data)
+        .args(["serve", "--listen", listen])
+        .args(database)
         .stdout(Stdio::piped())
         .stderr(File::create(log).unwrap())
         .spawn()

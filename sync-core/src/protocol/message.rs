@@ -195,6 +195,19 @@ pub struct SyncResponse {
     pub more: bool,
     /// Ask again no sooner.
     pub retry_after_ms: Option<u32>,
+    /// The device is to erase everything: it has said that nothing is pending on it, and all it has sent is settled.
+    pub wipe: Option<WipeOrder>,
+}
+
+/// The order to erase everything that a device holds. It stands until the device confirms it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WipeOrder {
+    /// Whom it is for.
+    pub device: DeviceId,
+    /// When it was given first.
+    pub ordered_at: Timestamp,
+    /// Why, a stable code: `offboarding` and `disabled` for a person who leaves or has left, `revoked` for the device.
+    pub reason: String,
 }
 
 /// What became of an intent.

@@ -43,6 +43,8 @@ impl<S: Store> Replica<'_, S> {
     pub(super) fn may_work(&self, now: Timestamp) -> ReplicaResult<(), S> {
         if self.state.is_open(now) {
             Ok(())
+        } else if self.state.name(now) == "offboarding" {
+            Err(ReplicaError::Leaving)
         } else {
             Err(ReplicaError::Locked)
         }

@@ -3,7 +3,7 @@
 use crate::{
     document::ChangeId,
     ids::{ActorId, CustomerId, DocumentId, IntentId},
-    protocol::message::{SyncResponse, Verdict},
+    protocol::message::{SyncResponse, Verdict, WipeOrder},
     time::Timestamp,
 };
 
@@ -101,6 +101,8 @@ pub struct SyncProgress {
     pub evicted: Vec<CustomerId>,
     /// Documents that did not fit and are asked for again.
     pub misfits: u64,
+    /// The order to erase everything, which this device follows from now on.
+    pub wipe: Option<WipeOrder>,
 }
 
 /// What the shell does about a problem that came instead of an answer.
@@ -154,12 +156,15 @@ impl<S: Store> Replica<'_, S> {
             self.state.recovering = false;
         }
         self.store.put_in_flight(None).map_err(ReplicaError::Store)?;
+        if let Some(order) = response.and_then(|response| response.wipe.as_ref()) {
+            self.handle_wipe(order, &mut progress)?;
+        }
         self.save()?;
         Ok(progress)
     }
 
     fn handle_contact(&mut self, in_flight: &InFlight, now: Timestamp) -> ReplicaResult<(), S> {
-        self.state.last_contact = now;
+        self.renew_lease(now);
         if self.state.standing == Standing::Revoked {
             self.state.standing = Standing::Active;
         }
@@ -197,6 +202,7 @@ impl<S: Store> Replica<'_, S> {
         if let Some(directory) = &response.directory {
             self.store.put_directory(directory).map_err(ReplicaError::Store)?;
             self.state.directory = Some(directory_hash(directory));
+            self.take_lease(directory);
         }
         self.state.cursor = Some(response.cursor.to_vec());
         Ok(())
@@ -241,10 +247,10 @@ impl<S: Store> Replica<'_, S> {
             "busy" | "sync_in_progress" => AfterProblem::Wait,
             "upgrade_required" => {
                 self.state.upgrade_required = true;
-                self.state.last_contact = now;
+                self.renew_lease(now);
                 AfterProblem::Stop
             }
-            "device_revoked" | "account_not_active" => {
+            "device_revoked" | "account_not_active" | "device_wiped" => {
                 self.state.standing = Standing::Revoked;
                 AfterProblem::Stop
             }

@@ -3,13 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    directory::LEASE_DAYS_DEFAULT,
     ids::{ActorId, DeviceId, OrgId, UserId},
     protocol::limits::MESSAGE_CHANGES_MAX,
     time::Timestamp,
 };
 
-/// How long a phone works without its server: 14 days. Then it locks itself; what is unsent stays.
-pub const LEASE_MS: i64 = 14 * 24 * 3600 * 1000;
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 3600 * 1000;
+/// How long a phone works without its server where the organisation has not said otherwise. Then it locks itself; what
+/// is unsent stays.
+pub const LEASE_MS: i64 = LEASE_DAYS_DEFAULT as i64 * DAY_MS;
 
 /// What enrolment gives a device, and the random actor it begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +68,14 @@ pub struct DeviceState {
     pub directory: Option<[u8; 8]>,
     /// When the last sync was complete.
     pub last_sync: Option<Timestamp>,
-    /// When the server was last reached.
+    /// When the server was last reached, or somebody last signed in.
     pub last_contact: Timestamp,
+    /// The latest time this device has seen since: a clock that is set back does not make the lease longer.
+    #[serde(default)]
+    pub latest_time: Timestamp,
+    /// How long it works without its server, as the organisation has it.
+    #[serde(default = "lease_ms")]
+    pub lease_ms: i64,
     /// Highest schema version the server knows; 1 until known.
     pub server_schema: u16,
     /// This device's clock minus the server's, at the last answer.
@@ -95,6 +105,8 @@ impl DeviceState {
             directory: None,
             last_sync: None,
             last_contact: now,
+            latest_time: now,
+            lease_ms: LEASE_MS,
             server_schema: 1,
             clock_offset_ms: 0,
             standing: Standing::Active,
@@ -111,6 +123,7 @@ impl DeviceState {
         Self {
             actors,
             counter: self.counter,
+            lease_ms: self.lease_ms,
             recovering: true,
             ..Self::new(identity, now)
         }
@@ -128,13 +141,19 @@ impl DeviceState {
     /// Until when the phone works without its server.
     #[must_use]
     pub fn lease_until(&self) -> Timestamp {
-        self.last_contact.plus_ms(LEASE_MS)
+        self.last_contact.plus_ms(self.lease_ms)
+    }
+
+    /// Whether the phone has been without its server for too long: somebody has to sign in on it again.
+    #[must_use]
+    pub fn has_run_out(&self, now: Timestamp) -> bool {
+        now.max(self.latest_time) > self.lease_until()
     }
 
     /// Whether a person may work on this phone now.
     #[must_use]
     pub fn is_open(&self, now: Timestamp) -> bool {
-        self.standing == Standing::Active && now <= self.lease_until()
+        self.standing == Standing::Active && !self.has_run_out(now)
     }
 
     /// `active`, `offboarding`, `wiped` or `locked`.
@@ -143,9 +162,13 @@ impl DeviceState {
         match self.standing {
             Standing::Wiped => "wiped",
             Standing::Revoked => "locked",
-            _ if now > self.lease_until() => "locked",
+            _ if self.has_run_out(now) => "locked",
             Standing::Offboarding => "offboarding",
             Standing::Active => "active",
         }
     }
+}
+
+fn lease_ms() -> i64 {
+    LEASE_MS
 }

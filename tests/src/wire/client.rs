@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use ed25519_dalek::SigningKey;
 use serde_bytes::ByteBuf;
 use server::{
-    actions::{ActionError, sync::sync},
+    actions::{
+        ActionError,
+        devices::{Proof, prove_device},
+        sync::sync,
+    },
     app::App,
-    auth::AccessToken,
+    auth::{self, AccessToken},
 };
 use sha2::{Digest, Sha256};
 use sync_core::{
     airlock::{Trial, admit},
     document::{ChangeId, Document, Edit, Kind, SCHEMA_VERSION},
-    ids::{ActorId, CustomerId, DocumentId, IntentId, UserId},
+    ids::{ActorId, CustomerId, DeviceId, DocumentId, IntentId, UserId},
     protocol::{
         frame,
         limits::PAGE_BYTES_MAX,
@@ -27,7 +32,7 @@ use sync_core::{
 
 use super::{
     Draft, add,
-    company::{Posted, headers, version},
+    company::{HERE, Posted, headers, prove, version},
 };
 
 /// Round trips after which a sync that says there is more is taken for endless.
@@ -75,10 +80,11 @@ pub struct Client {
     /// How often each change was delivered.
     pub deliveries: BTreeMap<(DocumentId, ChangeId), usize>,
     made: u64,
+    key: SigningKey,
 }
 
 impl Client {
-    pub(super) fn new(app: App, token: AccessToken, bearer: String) -> Self {
+    pub(super) fn new(app: App, token: AccessToken, bearer: String, key: SigningKey) -> Self {
         let actor = ActorId(app.seam.random());
         Self {
             app,
@@ -94,7 +100,36 @@ impl Client {
             losses: Vec::new(),
             deliveries: BTreeMap::new(),
             made: 0,
+            key,
         }
+    }
+
+    /// Proves its key again, as when a token ends. Gives how the server says it stands.
+    pub async fn prove_again(&self) -> Result<&'static str, ActionError> {
+        let proved = self
+            .prove(|proof| prove_device(&self.app, proof, HERE), auth::proof_message)
+            .await?;
+        Ok(proved.state)
+    }
+
+    /// Signs a message over a fresh challenge with its key, and does with the proof what is wanted.
+    pub async fn prove<T, F: Future<Output = Result<T, ActionError>>>(
+        &self,
+        then: impl FnOnce(Proof<'static>) -> F,
+        message: impl Fn(DeviceId, &[u8]) -> Vec<u8>,
+    ) -> Result<T, ActionError> {
+        // A challenge issued in the same millisecond as the last one that was answered is spent with it.
+        self.app.seam.advance_ms(1);
+        prove(&self.app, self.token.org, self.token.device, &self.key, message, then).await
+    }
+
+    /// Signs with its key that another device was wiped.
+    pub async fn prove_as<T, F: Future<Output = Result<T, ActionError>>>(
+        &self,
+        device: DeviceId,
+        then: impl FnOnce(Proof<'static>) -> F,
+    ) -> Result<T, ActionError> {
+        prove(&self.app, self.token.org, device, &self.key, auth::wiped_message, then).await
     }
 
     /// A new actor, as after a refusal.

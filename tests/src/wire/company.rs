@@ -1,6 +1,9 @@
 //! An organisation with people of every role, on a database of its own.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use axum::{
     body::Body,
@@ -11,6 +14,7 @@ use http_body_util::BodyExt;
 use serde_json::{Map, Value as Json, json};
 use server::{
     actions::{
+        ActionError,
         devices::{Enrolment, Proof, challenge_device, enrol_device, prove_device},
         edit::create_customer,
         organisation::{add_organisation, add_pool, add_team},
@@ -25,7 +29,7 @@ use server::{
 };
 use sqlx::AssertSqlSafe;
 use sync_core::{
-    ids::{CustomerId, OrgId, PoolId, TeamId, UserId},
+    ids::{CustomerId, DeviceId, OrgId, PoolId, TeamId, UserId},
     protocol::message::{CONTENT_TYPE, IntentAction, PROTOCOL_VERSION},
     visibility::Role,
 };
@@ -215,6 +219,14 @@ impl Company {
         answer
     }
 
+    /// An id as it is written in a query.
+    pub fn literal(&self, id: uuid::Uuid) -> String {
+        match self.app().database {
+            server::storage::Database::Sqlite { .. } => format!("x'{}'", id.simple()),
+            server::storage::Database::Postgres(_) => format!("'{id}'"),
+        }
+    }
+
     /// The number that a query gives.
     pub async fn number(&self, query: &str) -> i64 {
         number(self.app(), query).await
@@ -327,6 +339,9 @@ async fn number(app: &App, query: &str) -> i64 {
     number.unwrap()
 }
 
+/// Where all devices are.
+pub(super) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// Enrols a device of a person and proves it, as a phone does.
 pub(super) async fn enrol(app: &App, login: &str, org: OrgId) -> Client {
     let key = SigningKey::from_bytes(&app.seam.random());
@@ -336,19 +351,12 @@ pub(super) async fn enrol(app: &App, login: &str, org: OrgId) -> Client {
         name: "phone",
         public_key: key.verifying_key().to_bytes(),
     };
-    let enrolled = enrol_device(app, enrolment, IpAddr::from([127, 0, 0, 1]))
-        .await
-        .unwrap();
-    let challenge = challenge_device(app, org, enrolled.device);
-    let signature = key.sign(&proof_message(enrolled.device, &challenge)).to_bytes();
-    let proof = Proof {
-        org,
-        device: enrolled.device,
-        challenge: &challenge,
-        signature,
-        app_version: "test",
-    };
-    let proved = prove_device(app, proof).await.unwrap();
+    let enrolled = enrol_device(app, enrolment, HERE).await.unwrap();
+    let proved = prove(app, org, enrolled.device, &key, proof_message, |proof| {
+        prove_device(app, proof, HERE)
+    })
+    .await
+    .unwrap();
     let token = AccessToken {
         org,
         user: enrolled.user,
@@ -356,5 +364,27 @@ pub(super) async fn enrol(app: &App, login: &str, org: OrgId) -> Client {
         drain: false,
         expires_at: proved.expires_at,
     };
-    Client::new(app.clone(), token, format!("Bearer {}", proved.token))
+    Client::new(app.clone(), token, format!("Bearer {}", proved.token), key)
+}
+
+/// Answers a fresh challenge to a device with a key, and does with the proof what is wanted.
+pub(super) async fn prove<T, F: Future<Output = Result<T, ActionError>>>(
+    app: &App,
+    org: OrgId,
+    device: DeviceId,
+    key: &SigningKey,
+    message: impl Fn(DeviceId, &[u8]) -> Vec<u8>,
+    then: impl FnOnce(Proof<'static>) -> F,
+) -> Result<T, ActionError> {
+    let challenge: &'static [u8] = challenge_device(app, org, device).leak();
+    let signature = key.sign(&message(device, challenge)).to_bytes();
+    let proof = Proof {
+        org,
+        device,
+        challenge,
+        signature,
+        app_version: "test",
+        sign_in: None,
+    };
+    then(proof).await
 }

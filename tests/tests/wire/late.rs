@@ -7,7 +7,8 @@ use server::{
         people::PlaceChange,
         quarantine::{Decision, decide},
     },
-    storage::devices::{DeviceState, set_state},
+    auth::DRAIN_DAYS,
+    storage::devices::revoke,
 };
 use sync_core::{document::Kind, ids::CustomerId, protocol::message::Verdict, visibility::UserState};
 use tests::{
@@ -224,14 +225,13 @@ async fn t067_rights_that_end_between_the_decision_and_the_commit_end_the_write(
         };
         company.change_place("wang", change).await;
         assert_eq!(app.committer.commit(job).await.unwrap(), Outcome::Stale);
-        // A device revoked while its token is good says and gets nothing, an intent neither.
+        // A device whose time is over while its token is good says and gets nothing, an intent neither.
         let mut li = company.phone("li").await;
         li.pull().await;
         let visit = li.write(customer, Kind::Visit, &[text("note", "a")]);
         let mut tx = app.database.write().await.unwrap();
-        set_state(&mut tx, company.org, li.token.device, DeviceState::Revoked)
-            .await
-            .unwrap();
+        let long_ago = app.seam.now().plus_ms(-(DRAIN_DAYS + 1) * 24 * 3600 * 1000);
+        assert!(revoke(&mut tx, company.org, li.token.device, long_ago).await.unwrap());
         tx.commit().await.unwrap();
         let before = company.rows().await;
         let request = li.request_with(&[visit]);

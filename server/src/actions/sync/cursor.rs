@@ -62,6 +62,20 @@ pub(super) struct Cursor {
     pub(super) boundary: Option<Position>,
 }
 
+impl Cursor {
+    /// Before everything in a log.
+    pub(super) fn at_start(log: LogId) -> Self {
+        Self {
+            log,
+            seq: 0,
+            acl_version: 0,
+            backfills: Vec::new(),
+            delivered: 0,
+            boundary: None,
+        }
+    }
+}
+
 /// Writes a cursor that only this device can present.
 pub(super) fn seal(keys: &Keys, seam: &Seam, org: OrgId, device: DeviceId, cursor: &Cursor) -> Vec<u8> {
     let key = keys.current(Purpose::Cursor);

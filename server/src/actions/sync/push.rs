@@ -17,7 +17,7 @@ use sync_core::{
         message::{PushDocument, SyncRequest, Verdict, document_id},
         oplist,
     },
-    visibility::{Scope, document_feeds, document_scopes, feeds_of},
+    visibility::{ClassRights, Scope, document_feeds, document_scopes, feeds_of},
 };
 use uuid::Uuid;
 
@@ -151,6 +151,10 @@ pub(super) struct Pusher<'a> {
     pub(super) standing: &'a Standing,
     /// One change in so many is tried in Automerge.
     pub(super) tried_every: NonZeroU64,
+    /// The device hands in what it holds: whatever it brings is settled.
+    pub(super) drains: bool,
+    /// It has said before that it holds nothing, and was told to erase itself.
+    pub(super) is_ordered: bool,
 }
 
 /// What came out: verdicts in the order of the message, and the work to be written.
@@ -352,6 +356,14 @@ fn may_be_new(org: OrgId, customer: CustomerId, kind: Kind, document: DocumentId
     }
 }
 
+/// Whose changes are kept for a manager's decision, all of them.
+const WITHOUT_RIGHTS: CustomerStanding = CustomerStanding::Known {
+    rights: ClassRights::NONE,
+    before_loss: None,
+    claim_lost: false,
+    created_it: false,
+};
+
 fn customer_standing(
     pusher: &Pusher<'_>,
     facts: &Facts,
@@ -362,16 +374,26 @@ fn customer_standing(
     if loaded.is_some_and(|loaded| loaded.row.customer != customer || Some(loaded.row.kind) != kind) {
         return CustomerStanding::Mismatch;
     }
-    let Some(assignment) = facts.assignments.get(&customer) else {
-        return CustomerStanding::Unknown;
+    // Nothing of a draining device is told to wait: it would wait for ever.
+    let unknown = if pusher.drains {
+        WITHOUT_RIGHTS
+    } else {
+        CustomerStanding::Unknown
     };
+    let Some(assignment) = facts.assignments.get(&customer) else {
+        return unknown;
+    };
+    // What it brings after that was made since, whatever its clock says.
+    if pusher.is_ordered {
+        return WITHOUT_RIGHTS;
+    }
     let memberships = facts.memberships.get(&customer).map(Vec::as_slice).unwrap_or_default();
     let rights = pusher.standing.rights_at(memberships, facts.head);
     let loss = pusher.standing.last_loss(memberships, facts.head);
     // Who created it for a pool may have nothing to do with it, and still brings its card.
     let created_it = assignment.created_by == pusher.user;
     if rights.is_empty() && loss.is_none() && !created_it {
-        return CustomerStanding::Unknown;
+        return unknown;
     }
     let confirmed = facts.confirmed.get(&customer).copied().unwrap_or(0);
     CustomerStanding::Known {

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use serde_json::json;
-use sync_core::ids::OrgId;
+use sync_core::{directory::LEASE_DAYS_MAX, ids::OrgId};
 
 use super::{id, print_table};
 use crate::{actions::organisation, app::App, cli::print_json, storage};
@@ -26,8 +26,11 @@ pub(super) enum Org {
         #[arg(long, value_name = "ID", value_parser = id::<OrgId>)]
         org: OrgId,
         /// Whether members of a team read the cards of each other's customers
-        #[arg(long, value_name = "true|false", action = clap::ArgAction::Set)]
-        team_read: bool,
+        #[arg(long, value_name = "true|false", action = clap::ArgAction::Set, required_unless_present = "lease_days")]
+        team_read: Option<bool>,
+        /// Days that a phone works without reaching the server before it locks itself
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=i64::from(LEASE_DAYS_MAX)))]
+        lease_days: Option<u16>,
     },
 }
 
@@ -39,9 +42,21 @@ impl Org {
                 print_json(&json!({"org": org}))
             }
             Self::List => list(app, json).await,
-            Self::Set { org, team_read } => {
-                organisation::set_team_read(app, None, org, team_read).await?;
-                print_json(&json!({"org": org, "team_read": team_read}))
+            Self::Set {
+                org,
+                team_read,
+                lease_days,
+            } => {
+                let mut said = json!({"org": org});
+                if let Some(team_read) = team_read {
+                    organisation::set_team_read(app, None, org, team_read).await?;
+                    said["team_read"] = team_read.into();
+                }
+                if let Some(days) = lease_days {
+                    organisation::set_lease_days(app, None, org, days).await?;
+                    said["lease_days"] = days.into();
+                }
+                print_json(&said)
             }
         }
     }

@@ -120,6 +120,15 @@ pub(super) enum Command {
     },
     /// How this phone stands
     Status,
+    /// Sign in again on a phone that has not reached its server for too long; the password comes on stdin or from
+    /// FIELDPOOL_PASSWORD
+    Unlock,
+    /// Sign out and erase everything on this phone
+    Logout {
+        /// Also what has not been sent, which is lost then
+        #[arg(long)]
+        discard_unsent: bool,
+    },
     /// Turn the network off on this phone, or on again; it stays so
     Flight {
         /// on or off

@@ -50,6 +50,25 @@ impl Printer {
         })
     }
 
+    pub(super) fn signed_out(&self, done: &Value) -> anyhow::Result<()> {
+        self.say(done, || {
+            let what = self.word(
+                "signed out; everything on this phone has been erased",
+                "已退出登录，本机内容已全部清除",
+            );
+            vec![what.to_owned()]
+        })
+    }
+
+    /// Why somebody is not signed out.
+    pub(super) fn unsent(&self, count: u64) -> String {
+        self.word(
+            "{0} changes have not been sent yet and would be lost; sync first, or add --discard-unsent",
+            "有 {0} 项内容尚未同步，退出会丢失；请先同步，或添加 --discard-unsent",
+        )
+        .replace("{0}", &count.to_string())
+    }
+
     pub(super) fn synced(&self, report: &Value) -> anyhow::Result<()> {
         self.say(report, || {
             let verdicts = &report["verdicts"];
@@ -77,6 +96,15 @@ impl Printer {
                     report["bytes_down"]
                 ),
             ];
+            if report["wiped"] == true {
+                lines.push(
+                    self.word(
+                        "everything was handed in; this phone has been wiped by order of the server",
+                        "内容已全部上传，本机已按服务器指令清除",
+                    )
+                    .to_owned(),
+                );
+            }
             for intent in report["intents"].as_array().into_iter().flatten() {
                 let reason = text(intent, "reason");
                 lines.push(format!("{} {} {reason}", text(intent, "type"), text(intent, "outcome")));

@@ -1,4 +1,5 @@
-//! How a phone becomes a device and gets its tokens: `POST /v1/devices`, `/v1/challenge`, `/v1/token`.
+//! How a phone becomes a device, gets its tokens, and says that it was wiped: `POST /v1/devices`, `/v1/challenge`,
+//! `/v1/token`, `/v1/wiped`.
 
 use axum::{
     Json, Router,
@@ -14,7 +15,7 @@ use sync_core::ids::{DeviceId, OrgId};
 use crate::{
     actions::{
         ActionError, Code,
-        devices::{Enrolment, Proof, challenge_device, enrol_device, prove_device},
+        devices::{Enrolment, Proof, Wiped, challenge_device, confirm_wipe, enrol_device, prove_device},
     },
     app::App,
     auth::parse_bytes,
@@ -32,6 +33,7 @@ pub(in crate::http) fn routes() -> Router<App> {
         .route("/v1/devices", post(enrol))
         .route("/v1/challenge", post(challenge))
         .route("/v1/token", post(token))
+        .route("/v1/wiped", post(wiped))
 }
 
 #[derive(Deserialize)]
@@ -85,22 +87,66 @@ struct TokenRequest {
     signature: String,
     #[serde(default)]
     app_version: String,
+    // Of a phone that has been away for too long: its key alone does not open it.
+    login: Option<String>,
+    password: Option<String>,
 }
 
-async fn token(State(app): State<App>, Body(request): Body<TokenRequest>) -> Result<Response, Problem> {
-    let refused = || Problem::from(Code::ProofRefused);
-    if request.nonce.len() > NONCE_HEX_MAX {
-        return Err(refused());
-    }
-    let challenge = hex::decode(&request.nonce).map_err(|_| refused())?;
+async fn token(
+    State(app): State<App>,
+    Peer(address): Peer,
+    Body(request): Body<TokenRequest>,
+) -> Result<Response, Problem> {
+    let sign_in = request.login.as_deref().zip(request.password.as_deref());
+    let challenge = challenge_of(&request.nonce)?;
     let proof = Proof {
         org: request.org,
         device: request.device,
         challenge: &challenge,
-        signature: parse_bytes(&request.signature).ok_or_else(refused)?,
+        signature: parse_bytes(&request.signature).ok_or_else(|| Problem::from(Code::ProofRefused))?,
         app_version: &request.app_version,
+        sign_in,
     };
-    let proved = prove_device(&app, proof).await?;
-    let answer = json!({"token": proved.token, "expires_at": proved.expires_at, "state": proved.state.name()});
+    let proved = prove_device(&app, proof, address).await?;
+    let answer = json!({"token": proved.token, "expires_at": proved.expires_at, "state": proved.state});
     Ok(Json(answer).into_response())
+}
+
+#[derive(Deserialize)]
+struct WipedRequest {
+    org: OrgId,
+    device: DeviceId,
+    nonce: String,
+    signature: String,
+    #[serde(default)]
+    app_version: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    discarded: u64,
+}
+
+async fn wiped(State(app): State<App>, Body(request): Body<WipedRequest>) -> Result<Response, Problem> {
+    let challenge = challenge_of(&request.nonce)?;
+    let proof = Proof {
+        org: request.org,
+        device: request.device,
+        challenge: &challenge,
+        signature: parse_bytes(&request.signature).ok_or_else(|| Problem::from(Code::ProofRefused))?,
+        app_version: &request.app_version,
+        sign_in: None,
+    };
+    let wiped = Wiped {
+        reason: &request.reason,
+        discarded: request.discarded,
+    };
+    confirm_wipe(&app, proof, wiped).await?;
+    Ok(Json(json!({"state": "wiped"})).into_response())
+}
+
+fn challenge_of(nonce: &str) -> Result<Vec<u8>, Problem> {
+    if nonce.len() > NONCE_HEX_MAX {
+        return Err(Code::ProofRefused.into());
+    }
+    hex::decode(nonce).map_err(|_| Code::ProofRefused.into())
 }

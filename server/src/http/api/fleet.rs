@@ -56,6 +56,12 @@ pub(in crate::http) struct DeviceItem {
     clock_offset_ms: Option<i64>,
     /// Attempts to write as somebody else.
     security_flags: i64,
+    /// When it was revoked.
+    revoked_at: Option<i64>,
+    /// When it was told to erase everything. Until `wiped_at` says so, nobody knows that it has.
+    wipe_ordered_at: Option<i64>,
+    /// When it confirmed that all is gone.
+    wiped_at: Option<i64>,
 }
 
 impl DeviceItem {
@@ -80,6 +86,9 @@ impl DeviceItem {
             unconfirmed_evictions,
             clock_offset_ms: device.clock_offset_ms,
             security_flags: device.security_flags,
+            revoked_at: device.revoked_at.map(|at| at.0),
+            wipe_ordered_at: device.wipe_ordered_at.map(|at| at.0),
+            wiped_at: device.wiped_at.map(|at| at.0),
             name: device.name,
         }
     }
@@ -107,7 +116,7 @@ fn read_place(cursor: &str) -> Result<DeviceId, ActionError> {
     Ok(DeviceId::from_bytes(bytes.try_into().map_err(|_| input::bad_cursor())?))
 }
 
-/// Revoke a device: it gets nothing any more and is taken nothing from
+/// Revoke a device: it gets nothing any more, hands in what it still holds, and is told to erase itself
 #[utoipa::path(delete, path = "/devices/{id}", tag = "devices",
     params(("id" = Uuid, Path, description = "The device")),
     responses((status = 204, description = "Revoked, now or before"), Problems))]

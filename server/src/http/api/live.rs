@@ -44,7 +44,7 @@ async fn search(
 ) -> Result<Json<customers::CustomerPage>, Problem> {
     let Device(token) = token;
     let mut tx = app.database.read().await?;
-    let access = auth::check_device(&mut tx, &token).await?;
+    let access = auth::check_device(&mut tx, &token, app.seam.now()).await?;
     drop(tx);
     if access.drain {
         return Err(Code::AccountNotActive.into());
@@ -75,7 +75,7 @@ impl FromRequestParts<App> for Listener {
         }
         let Device(token) = Device::from_request_parts(parts, app).await?;
         let mut tx = app.database.read().await?;
-        let access = auth::check_device(&mut tx, &token).await?;
+        let access = auth::check_device(&mut tx, &token, app.seam.now()).await?;
         if access.drain {
             return Err(Code::AccountNotActive.into());
         }

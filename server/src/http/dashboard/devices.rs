@@ -51,6 +51,9 @@ struct Row {
     state: String,
     state_class: &'static str,
     is_active: bool,
+    /// Said of one that was told to erase itself and has not confirmed it.
+    unconfirmed: Option<String>,
+    wiped: Option<(When, String)>,
     seen: Option<(When, String)>,
     silent: bool,
     pending: i64,
@@ -156,6 +159,11 @@ fn row(listed: ListedDevice, words: Words, clock: &Clock, now: i64) -> Row {
             .then(|| words.of("person-", account.state.name())),
         person: account.name,
         login: account.login,
+        unconfirmed: device
+            .wipe_ordered_at
+            .filter(|_| device.state != DeviceState::Wiped)
+            .map(|_| words.say("wipe-unconfirmed")),
+        wiped: device.wiped_at.map(|at| (clock.at(at), clock.ago(at))),
         state: words.of("device-", device.state.name()),
         state_class: if is_active { "state state-good" } else { "state" },
         is_active,

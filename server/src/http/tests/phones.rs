@@ -23,7 +23,7 @@ use crate::{
         people::{PlaceChange, change_place},
     },
     app::App,
-    auth::{CHALLENGE_MS, check_device, proof_message, verify_token},
+    auth::{CHALLENGE_MS, DRAIN_DAYS, check_device, proof_message, verify_token, wiped_message},
     http::{Problem, extract::Device, layers, router},
     storage::devices::{self, DeviceMessage, DeviceState},
     testing::{self, PASSWORD, TestApp},
@@ -105,7 +105,7 @@ async fn with_wang() -> Vec<(TestApp, Router)> {
 fn device_route(app: &App) -> Router {
     async fn who(state: axum::extract::State<App>, Device(token): Device) -> Result<String, Problem> {
         let mut tx = state.database.read().await?;
-        let access = check_device(&mut tx, &token)
+        let access = check_device(&mut tx, &token, state.seam.now())
             .await
             .map_err(|error: ActionError| Problem::from(error))?;
         Ok(format!("{} {}", access.account.login, access.drain))
@@ -236,7 +236,7 @@ async fn a_device_that_does_not_exist_is_challenged_and_refused_like_a_wrong_pro
 }
 
 #[tokio::test]
-async fn a_revoked_device_is_told_so_at_once_and_gets_no_token() {
+async fn a_revoked_device_may_hand_in_for_some_days_and_is_told_so_at_once_then() {
     for (test, app) in with_wang().await {
         let phone = enrol(&app, 7).await;
         let token = body(prove(&app, &phone).await).await["token"]
@@ -244,20 +244,101 @@ async fn a_revoked_device_is_told_so_at_once_and_gets_no_token() {
             .unwrap()
             .to_owned();
         let mut tx = test.app.database.write().await.unwrap();
-        assert!(
-            devices::set_state(&mut tx, phone.org, phone.device, DeviceState::Revoked)
-                .await
-                .unwrap()
-        );
+        let now = test.app.seam.now();
+        assert!(devices::revoke(&mut tx, phone.org, phone.device, now).await.unwrap());
+        assert!(!devices::revoke(&mut tx, phone.org, phone.device, now).await.unwrap());
         tx.commit().await.unwrap();
-        // With a token that is still valid, too.
-        let refused = who(&test.app, &token).await;
+        // With a token from before, too.
+        assert_eq!(text(who(&test.app, &token).await).await, "wang true");
+        test.app.seam.advance_ms(DRAIN_DAYS * 24 * 3600 * 1000);
+        let proved = body(prove(&app, &phone).await).await;
+        assert_eq!(proved["state"], "revoked");
+        let token = proved["token"].as_str().unwrap();
+        assert!(verify_token(&test.app.keys, test.app.seam.now(), token).unwrap().drain);
+        // It may still hand in; a moment later no more.
+        test.app.seam.advance_ms(1);
+        let refused = who(&test.app, token).await;
         assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(body(refused).await["code"], "device_revoked");
-        test.app.seam.advance_ms(1);
         let refused = prove(&app, &phone).await;
         assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(body(refused).await["code"], "device_revoked");
+    }
+}
+
+async fn say_wiped(app: &Router, phone: &Phone, message: &[u8], nonce: &[u8]) -> Response {
+    let request = json!({
+        "org": phone.org,
+        "device": phone.device,
+        "nonce": hex::encode(nonce),
+        "signature": hex::encode(phone.key.sign(message).to_bytes()),
+        "reason": "signed_out",
+        "discarded": 2,
+    });
+    post(app, "/v1/wiped", request).await
+}
+
+#[tokio::test]
+async fn a_phone_whose_person_has_logged_out_says_so_with_its_key_and_is_no_device_any_more() {
+    for (test, app) in with_wang().await {
+        let phone = enrol(&app, 7).await;
+        let token = body(prove(&app, &phone).await).await["token"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        test.app.seam.advance_ms(1);
+        // The signature for a token is none for this, and none of it can be played again.
+        let nonce = challenge(&app, &phone).await;
+        let refused = say_wiped(&app, &phone, &proof_message(phone.device, &nonce), &nonce).await;
+        assert_eq!(body(refused).await["code"], "proof_refused");
+        let message = wiped_message(phone.device, &nonce);
+        let said = say_wiped(&app, &phone, &message, &nonce).await;
+        assert_eq!(body(said).await["state"], "wiped");
+        let again = say_wiped(&app, &phone, &message, &nonce).await;
+        assert_eq!(body(again).await["code"], "proof_refused");
+        // Said once more, because the answer was lost.
+        test.app.seam.advance_ms(1);
+        let nonce = challenge(&app, &phone).await;
+        let said = say_wiped(&app, &phone, &wiped_message(phone.device, &nonce), &nonce).await;
+        assert_eq!(said.status(), StatusCode::OK);
+        assert_eq!(body(who(&test.app, &token).await).await["code"], "device_wiped");
+        test.app.seam.advance_ms(1);
+        assert_eq!(body(prove(&app, &phone).await).await["code"], "device_wiped");
+        let mut tx = test.app.database.read().await.unwrap();
+        let row = devices::find(&mut tx, phone.org, phone.device).await.unwrap().unwrap();
+        assert_eq!(row.state, DeviceState::Wiped);
+        assert!(row.revoked_at.is_some() && row.wiped_at.is_some() && row.wipe_ordered_at.is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_phone_that_was_away_for_too_long_proves_its_person_too() {
+    for (test, app) in with_wang().await {
+        let phone = enrol(&app, 7).await;
+        let org = phone.org;
+        test.person(org, "li", Role::Rep, None, &[]).await;
+        let sign_in = async |login: &str, password: &str| {
+            test.app.seam.advance_ms(1);
+            let nonce = challenge(&app, &phone).await;
+            let signature = phone.key.sign(&proof_message(phone.device, &nonce));
+            let request = json!({
+                "org": org, "device": phone.device, "nonce": hex::encode(&nonce),
+                "signature": hex::encode(signature.to_bytes()), "login": login, "password": password,
+            });
+            body(post(&app, "/v1/token", request).await).await
+        };
+        assert_eq!(
+            sign_in("wang", "wrong-horse-battery").await["code"],
+            "wrong_credentials"
+        );
+        assert_eq!(sign_in("li", PASSWORD).await["code"], "wrong_credentials");
+        assert_eq!(sign_in("wang", PASSWORD).await["state"], "active");
+        let change = PlaceChange {
+            state: Some(UserState::Disabled),
+            ..PlaceChange::default()
+        };
+        change_place(&test.app, None, org, phone.user, &change).await.unwrap();
+        assert_eq!(sign_in("wang", PASSWORD).await["state"], "disabled");
     }
 }
 

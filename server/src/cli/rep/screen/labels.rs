@@ -140,9 +140,19 @@ const REASONS: &[Label] = &[
         "您的账号未启用，未同步的内容仍保留在本机。请联系管理员。",
     ),
     (
-        "device_locked",
-        "This phone is locked. Sync with the server to go on.",
-        "本机已锁定，请与服务器同步后继续。",
+        "locked",
+        "This phone has not reached the server for too long. Sign in again while it can: press i. What is unsent is kept.",
+        "本机过久未连接服务器，已锁定。请联网后重新登录：按 i。未同步的内容仍保留。",
+    ),
+    (
+        "offboarding",
+        "This phone only hands in what it still holds and is wiped then.",
+        "本机只上传尚未同步的内容，随后清除。",
+    ),
+    (
+        "unsent_work",
+        "Something has not been sent yet; sync first.",
+        "还有未同步的内容，请先同步。",
     ),
     (
         "upgrade_required",

@@ -263,7 +263,7 @@ fn not_synced(model: &mut Model, failure: &Failure, result: &SyncResult) -> Vec<
 fn link_after(failure: &Failure, before: Link) -> Link {
     match failure.code.as_str() {
         "offline" => Link::Offline,
-        "sign_in_required" | "not_enrolled" | "actor_conflict" => Link::SignIn,
+        "sign_in_required" | "not_enrolled" | "actor_conflict" | "locked" => Link::SignIn,
         "device_revoked" | "account_not_active" | "device_wiped" => Link::ShutOut,
         "flight_mode" | "sync_in_progress" | "store_failed" | "storage_full" => before,
         _ => Link::Online,

@@ -66,8 +66,8 @@ words! {
     encrypted: "store encrypted", "存储已加密";
     not_signed_in: "nobody signed in", "未登录";
     state_offboarding: "You are leaving: this phone only sends what it still holds, then it is wiped.", "您正在办理离职：本机只上传尚未同步的内容，随后清除。";
-    state_wiped: "This phone was wiped by order of the server.", "本机已按服务器指令清除。";
-    state_locked: "This phone is locked. What is unsent stays on it; sync, or ask your administrator.", "本机已锁定，未同步的内容仍保留。请同步或联系管理员。";
+    state_wiped: "This phone was wiped. Nothing of any customer is left on it.", "本机已清除，不再保留任何客户内容。";
+    state_locked: "This phone is locked. What is unsent stays on it; sign in again (i), or ask your administrator.", "本机已锁定，未同步的内容仍保留。请重新登录 (i) 或联系管理员。";
 
     // States of documents and marks.
     pending: "pending", "待同步";

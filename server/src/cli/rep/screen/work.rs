@@ -85,14 +85,14 @@ impl Workers {
 /// # Errors
 /// If its store cannot be opened.
 pub(super) fn status_of(folder: &Path) -> Result<Status, PhoneError> {
-    if !folder.join("phone.db").is_file() {
+    if !Store::exists(folder) {
         return Ok(Status::default());
     }
     let mut phone = open(folder)?;
-    if phone.state()?.is_none() {
-        return Ok(Status::default());
+    match read_status(&mut phone) {
+        Err(PhoneError::SignInRequired(_)) => Ok(Status::default()),
+        status => status,
     }
-    read_status(&mut phone)
 }
 
 fn open(folder: &Path) -> Result<TerminalPhone, PhoneError> {
@@ -224,6 +224,13 @@ fn failure(error: &PhoneError) -> Failure {
 
 fn read(phone: &mut TerminalPhone, query: &str, customer: Option<CustomerId>) -> Result<Snapshot, PhoneError> {
     let status = phone.status()?;
+    // Of a phone that is locked, or was wiped, there is nothing to see but that.
+    if status["state"] == "locked" || status["state"] == "wiped" {
+        return Ok(Snapshot {
+            status: read_status(phone)?,
+            ..Snapshot::default()
+        });
+    }
     let me = status["user"]["id"].as_str().unwrap_or_default().to_owned();
     let rows =
         |items: &[serde_json::Value]| -> Vec<Row> { items.iter().filter_map(|item| Row::read(item, &me)).collect() };

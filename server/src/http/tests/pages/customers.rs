@@ -642,7 +642,12 @@ async fn the_phones_that_are_counted_are_those_that_are_listed() {
                 };
                 devices::record_message(&mut tx, org, device, message).await.unwrap();
             }
-            devices::set_state(&mut tx, org, device, state).await.unwrap();
+            if state != DeviceState::Active {
+                devices::revoke(&mut tx, org, device, limit).await.unwrap();
+            }
+            if state == DeviceState::Wiped {
+                devices::record_wipe(&mut tx, org, device, limit).await.unwrap();
+            }
         }
         tx.commit().await.unwrap();
         for (org, user, active, silent) in [
