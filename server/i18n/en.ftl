@@ -324,3 +324,78 @@ field-text = Text
 field-tier = Tier
 field-title = Title
 field-wechat = WeChat
+
+handover-title = Handover
+handover-what = Everything somebody owns or is responsible for goes to others in one step: customers, opportunities, tasks, planned visits, tickets. Records keep their authors and dates. It can be undone for 24 hours.
+handover-who = Whose customers are handed over
+handover-choose = Choose a person
+handover-look = See what is there
+handover-not-yours = Handovers that concern you are listed here. Managers, the back office and administrators hand over.
+handover-list = Handovers
+handover-none = No handover so far.
+handover-from = From
+handover-to = To
+handover-by = Done by
+handover-when = When
+handover-done = done
+handover-undone = undone
+handover-heading = Hand over from { $what }
+handover-holds = What is there
+handover-nothing = There is nothing that you could hand over.
+handover-stays = Who wrote what, dates, stages and links stay as they are.
+held-customers = Customers
+held-opportunities-open = Open opportunities
+held-opportunities-closed = Closed opportunities
+held-tasks = Open tasks
+held-planned-visits = Planned visits
+held-tickets = Tickets
+held-responsible-elsewhere = Responsible at others’ customers
+handover-rest = Who takes over
+handover-rest-hint = One person or pool for everything, or several with their shares. Customers of one region stay together where that is possible.
+handover-successor = { $n }. person or pool
+handover-share = Share
+handover-more = More people
+handover-regions = Give some regions to others
+handover-regions-hint = A region goes where you choose here; all else is shared as above.
+handover-as-above = as above
+handover-preview = Look at what would move
+handover-preview-title = What would move
+handover-unassigned = { $n ->
+    [one] { $n } customer would go to nobody.
+   *[other] { $n } customers would go to nobody.
+}
+handover-changed = Meanwhile something has changed. Look at it once more, then confirm.
+handover-change-plan = Change the plan
+handover-all = In all
+handover-returned = { $n ->
+    [one] { $n } task at somebody else’s customer goes back to that customer’s owner.
+   *[other] { $n } tasks at other people’s customers go back to the owners of these customers.
+}
+handover-not-permitted = { $n ->
+    [one] { $n } customer is another team’s and stays; its manager or the back office hands it over.
+   *[other] { $n } customers are another team’s and stay; its manager or the back office hands them over.
+}
+handover-phones = Phones of those concerned
+handover-no-phones = None that you look after.
+handover-sure = All of it moves at once, or nothing does. The phones are told at their next sync.
+handover-do = { $n ->
+    [one] Hand over { $n } customer
+   *[other] Hand over { $n } customers
+}
+handover-of = Handover from { $what }
+handover-was-done = Handed over.
+handover-was-undone = The handover was undone.
+handover-undo = Undo this handover …
+handover-undo-sure = What nobody has moved since goes back; what was done since stays.
+handover-undo-until = Possible until { $what }.
+handover-undo-do = Undo the handover
+handover-back = { $n ->
+    [one] { $n } customer went back.
+   *[other] { $n } customers went back.
+}
+handover-left-moved = { $n } stayed: moved to somebody else since.
+handover-left-changed = { $n } stayed: somebody else has been made responsible since.
+briefing-title = What the new owners should know
+briefing-empty = No customer that you may see.
+briefing-next = agreed on { $what }
+briefing-nothing = Nothing open.

@@ -5,6 +5,7 @@
 //! ends when the search index and the audit's chain have caught up with its log.
 
 mod company;
+mod office;
 mod phase;
 mod phones;
 mod server_process;
@@ -25,6 +26,7 @@ use tokio::time::Instant;
 pub(crate) use self::text::TextStyle;
 use self::{
     company::Company,
+    office::Office,
     phase::{Phase, Traffic},
     phones::Phone,
     server_process::ServerProcess,
@@ -55,7 +57,7 @@ pub(crate) enum Workload {
     NoOp,
     /// As morning-after without the back office
     Ingest,
-    /// All customers of one rep go to another
+    /// All customers of one rep go to another, in one transaction
     Reassign,
 }
 
@@ -173,6 +175,32 @@ impl Bench {
                 .iter()
                 .fold(Traffic::default(), |sum, (_, traffic)| sum.plus(*traffic)),
             each: done.into_iter().map(|(took, _)| took).collect(),
+            server_rss_peak_bytes: self.server.rss_peak_bytes()?,
+        };
+        self.add(phase);
+        Ok(())
+    }
+
+    /// Hands all customers of one rep to another and measures it as a phase: what the caller waits for.
+    async fn hand_over(&mut self, name: &str, from: usize, to: usize) -> anyhow::Result<()> {
+        let reps = &self.company.reps;
+        let (from, to, wanted) = (reps[from].user, reps[to].user, reps[from].customers.len());
+        let mut office = Office::sign_in(&self.server.url, &self.company.back_office_login)?;
+        self.settle().await?;
+        self.server.reset_rss_peak();
+        let cpu = self.server.cpu()?;
+        let began = Instant::now();
+        let moved = office.hand_over(from, to)?;
+        let wall = began.elapsed();
+        anyhow::ensure!(moved == wanted as u64, "{moved} of {wanted} customers were handed over");
+        self.settle().await?;
+        let phase = Phase {
+            name: name.to_owned(),
+            reps: 1,
+            wall,
+            server_cpu_ms: self.server.cpu()?.since_ms(&cpu),
+            each: vec![wall],
+            traffic: office.traffic(),
             server_rss_peak_bytes: self.server.rss_peak_bytes()?,
         };
         self.add(phase);

@@ -10,6 +10,13 @@ const PAGE_BYTES_MAX = 100 * 1024;
 /** A phone's sync is on the open page within this. */
 const LIVE_MS_MAX = 2_000;
 
+/** Chooses somebody whose customers are handed over, and looks at what he has. */
+async function leave(page, name) {
+  const value = await page.locator("#from option", { hasText: name }).getAttribute("value");
+  await page.selectOption("#from", value);
+  await page.click("main button.main");
+}
+
 describe("the dashboard", () => {
   let server, browser;
   before(async () => {
@@ -44,6 +51,17 @@ describe("the dashboard", () => {
       await check(page);
       await page.locator(".facts .quiet-link").first().click();
       await page.waitForSelector(".history");
+      await check(page);
+      await page.goto(`${server.url}/handover`);
+      await check(page);
+      await leave(page, "张伟");
+      await page.waitForSelector("#to-0");
+      for (const summary of await page.locator("main details summary").all()) await summary.click();
+      await check(page);
+      await page.selectOption("#to-0", { label: "陈静" });
+      await page.selectOption("#to-1", { label: "黄丽" });
+      await page.click("main button.main");
+      await page.waitForSelector(".figures");
       await check(page);
       for (const path of ["/devices", "/nowhere", "/sign-in/link/used"]) {
         await page.goto(server.url + path);
@@ -90,6 +108,49 @@ describe("the dashboard", () => {
     await page.click("main button.main");
     await page.waitForURL(/[?&]handed=1$/);
     await page.context().close();
+  });
+
+  test("without a script everything of a person is handed over in shares, read and taken back", async () => {
+    const page = await open(browser, { script: false });
+    await signIn(page, server, "boss");
+    const owned = async (name) => {
+      await page.goto(`${server.url}/handover`);
+      return page.locator("#from option", { hasText: name }).count();
+    };
+    assert.equal(await owned("张伟"), 1);
+    await leave(page, "张伟");
+    await page.selectOption("#to-0", { label: "陈静" });
+    await page.selectOption("#to-1", { label: "黄丽" });
+    await page.fill("#share-1", "2");
+    await page.fill("#reason", "离职");
+    await page.click("main button.main");
+    await page.locator("form[action='/handover/confirm'] button").click();
+    await page.waitForURL(/[?]done=handover$/);
+    // What went to the other team its manager no longer sees; how much it is, he does.
+    const rows = page.locator(".figures tbody tr");
+    assert.deepEqual(await rows.locator("th").allTextContents(), ["陈静", "黄丽", "In all"]);
+    const [one, two, all] = await rows.locator("td:nth-child(2)").allTextContents();
+    assert.equal(Number(one) + Number(two), Number(all));
+    await page.locator(".brief .tabs a", { hasText: "陈静" }).click();
+    await page.waitForURL(/[?]to=person/);
+    assert.equal(await page.locator("article.card").count(), Number(one));
+    const handover = page.url().split("?")[0];
+    assert.equal(await owned("张伟"), 0);
+    await page.goto(handover);
+    await page.locator(".sure summary").click();
+    await page.locator(".sure button").click();
+    await page.waitForURL(/[?]done=undo$/);
+    assert.equal(await owned("张伟"), 1);
+    await page.context().close();
+    for (const view of [{ width: 1280, locale: CHINESE }, { width: 390 }]) {
+      const reader = await open(browser, view);
+      await signIn(reader, server, "boss");
+      for (const path of [handover, `${server.url}/handover`]) {
+        await reader.goto(path);
+        await check(reader);
+      }
+      await reader.context().close();
+    }
   });
 
   test("search follows the typing, keeps the address and says when nothing matches", async () => {

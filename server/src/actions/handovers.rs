@@ -25,7 +25,8 @@ use self::{
     survey::{Survey, survey},
 };
 pub use self::{
-    reading::{Brief, BriefDocument, Listed, Opened, Shown, list_handovers, list_open, show_handover},
+    reading::{Brief, BriefDocument, Leaver, Listed, Shown, list_handovers, list_leavers, list_open, show_handover},
+    survey::Holdings,
     undoing::{UndoOutcome, undo},
 };
 use super::{
@@ -129,6 +130,17 @@ pub async fn preview(app: &App, asker: Asker, order: &Order) -> Result<Report, A
     let reader = Reader::load(&mut tx, asker.org, asker.user).await?;
     let survey = survey(&mut tx, &reader, order).await?;
     report(&mut tx, &reader, survey, None).await
+}
+
+/// What somebody has, for whoever may hand it over.
+///
+/// # Errors
+/// `not_found`, `not_permitted`, `account_not_active`; the database's.
+pub async fn find_holdings(app: &App, asker: Asker, from: UserId) -> Result<Holdings, ActionError> {
+    let mut tx = app.database.read().await?;
+    let reader = Reader::load(&mut tx, asker.org, asker.user).await?;
+    let leaver = survey::find_leaver(&mut tx, &reader, from).await?;
+    survey::holdings(&mut tx, &reader, leaver).await
 }
 
 /// Hands everything that somebody owns or is responsible for to those the plan names, in one transaction.

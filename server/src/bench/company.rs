@@ -7,8 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use sync_core::{
     document::{Document, Kind, edits_from_json},
     hub::Move,
-    ids::{CustomerId, DocumentId, IntentId, LogId, OrgId, TeamId, UserId},
-    protocol::message::{Intent, IntentAction, IntentOutcome},
+    ids::{CustomerId, DocumentId, LogId, OrgId, TeamId, UserId},
     time::Timestamp,
     visibility::{CustomerFacts, Role, customer_scopes},
 };
@@ -20,7 +19,7 @@ use crate::{
         commit::{Job, write_jobs},
         edit::{card_summary, edit_document, prepare, web_actor},
         organisation::{add_organisation, add_team_in, set_team_read},
-        ownership::{Asker, Placing, decide_intents, place_customer},
+        ownership::{Asker, Placing, place_customer},
         people::{NewPerson, add_person_in},
         sync::push::Target,
     },
@@ -50,6 +49,8 @@ pub(super) struct Company {
     pub(super) org: OrgId,
     log: LogId,
     back_office: UserId,
+    /// What the back office signs in with.
+    pub(super) back_office_login: String,
     pub(super) reps: Vec<Rep>,
 }
 
@@ -79,6 +80,7 @@ impl Company {
             org,
             log,
             back_office,
+            back_office_login: login,
             reps: Vec::with_capacity(reps),
         };
         let mut team = None;
@@ -198,35 +200,6 @@ impl Company {
         while let Some(done) = running.join_next().await {
             done??;
         }
-        Ok(())
-    }
-
-    /// Hands all customers of one rep to another, in one transaction.
-    pub(super) async fn hand_over(&self, app: &App, from: usize, to: usize) -> anyhow::Result<()> {
-        let asker = Asker {
-            org: self.org,
-            user: self.back_office,
-            device: None,
-        };
-        let intents: Vec<Intent> = self.reps[from]
-            .customers
-            .iter()
-            .map(|customer| Intent {
-                id: IntentId(app.seam.uuid()),
-                at: app.seam.now(),
-                customer: *customer,
-                expected_version: None,
-                action: IntentAction::Assign {
-                    owner: self.reps[to].user,
-                    reason: "换区".to_owned(),
-                },
-            })
-            .collect();
-        let outcomes = decide_intents(app, asker, &intents).await?;
-        let refused = outcomes
-            .iter()
-            .find(|outcome| !matches!(outcome, IntentOutcome::Accepted { .. }));
-        anyhow::ensure!(refused.is_none(), "a customer could not be handed over: {refused:?}");
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<()> {
             bench.measure(&format!("{NO_OP_ROUNDS} no-ops"), all, repeat).await
         }
         Workload::Reassign => {
-            bench.company.hand_over(&bench.app, 0, 1).await?;
+            bench.hand_over("transaction", 0, 1).await?;
             bench.measure("old-owner", 0..1, Phone::sync).await?;
             bench.measure("new-owner", 1..2, Phone::sync).await?;
             bench.measure("others", 2..all.end, Phone::sync).await?;

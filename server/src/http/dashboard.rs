@@ -14,6 +14,7 @@ mod devices;
 mod documents;
 mod events;
 mod failure;
+mod handover;
 mod page;
 mod setup;
 mod sign_in;
@@ -39,6 +40,7 @@ pub(super) fn routes() -> Router<App> {
         .merge(customer::routes())
         .merge(documents::routes())
         .merge(devices::routes())
+        .merge(handover::routes())
         .merge(events::routes())
         .merge(setup::routes())
 }

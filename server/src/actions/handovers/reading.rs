@@ -17,7 +17,7 @@ use super::{
     survey::{is_open, is_planned, is_task},
 };
 use crate::{
-    actions::{ActionError, Code, reader::Reader},
+    actions::{ActionError, Code, overview::leads, reader::Reader},
     storage::{
         Database, Tx,
         customers::{self, CustomerRow, DocumentRow},
@@ -46,12 +46,14 @@ pub struct Listed {
     pub may_undo: bool,
 }
 
-/// Somebody who is leaving or has left and still owns customers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Opened {
+/// Somebody who owns customers, which the reader may hand over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaver {
     /// Who.
     pub user: UserId,
-    /// offboarding or disabled.
+    /// His name.
+    pub name: String,
+    /// active, offboarding or disabled.
     pub state: UserState,
     /// How many.
     pub customers: i64,
@@ -155,29 +157,54 @@ pub async fn list_handovers(
     Ok((listed, place))
 }
 
-/// People who are leaving or have left and still own customers, as far as somebody hands these over; by name.
+/// Everybody who owns customers that somebody may hand over: who is leaving or has left first, then by name. Nobody for
+/// those who hand nothing over.
 ///
 /// # Errors
 /// `account_not_active`; the database's.
-pub async fn list_open(database: &Database, org: OrgId, user: UserId) -> Result<Vec<Opened>, ActionError> {
+pub async fn list_leavers(database: &Database, org: OrgId, user: UserId) -> Result<Vec<Leaver>, ActionError> {
+    list_owners(database, org, user, |_| true).await
+}
+
+/// Those of them who are leaving or have left.
+///
+/// # Errors
+/// As [`list_leavers`].
+pub async fn list_open(database: &Database, org: OrgId, user: UserId) -> Result<Vec<Leaver>, ActionError> {
+    list_owners(database, org, user, |state| state != UserState::Active).await
+}
+
+async fn list_owners(
+    database: &Database,
+    org: OrgId,
+    user: UserId,
+    wanted: impl Fn(UserState) -> bool,
+) -> Result<Vec<Leaver>, ActionError> {
     let mut tx = database.read().await?;
     let reader = Reader::load(&mut tx, org, user).await?;
-    let mut leaving: Vec<Account> = people::list(&mut tx, org)
-        .await?
-        .into_iter()
-        .filter(|account| account.state != UserState::Active && leads_person(&reader, account))
-        .collect();
-    leaving.sort_by(|one, other| one.name.cmp(&other.name).then(one.user.cmp(&other.user)));
-    let ids: Vec<UserId> = leaving.iter().map(|account| account.user).collect();
+    if !leads(&reader) {
+        return Ok(Vec::new());
+    }
+    let mut accounts = people::list(&mut tx, org).await?;
+    accounts.retain(|account| wanted(account.state) && leads_person(&reader, account));
+    let ids: Vec<UserId> = accounts.iter().map(|account| account.user).collect();
     let owned: BTreeMap<UserId, i64> = ownership::count_owned(&mut tx, org, &ids).await?.into_iter().collect();
-    let open = leaving.iter().filter_map(|account| {
-        Some(Opened {
-            user: account.user,
-            state: account.state,
-            customers: *owned.get(&account.user)?,
+    let mut owners: Vec<Leaver> = accounts
+        .into_iter()
+        .filter_map(|account| {
+            Some(Leaver {
+                customers: *owned.get(&account.user)?,
+                user: account.user,
+                name: account.name,
+                state: account.state,
+            })
         })
+        .collect();
+    owners.sort_by(|one, other| {
+        let key = |owner: &Leaver| (owner.state == UserState::Active, owner.name.clone(), owner.user);
+        key(one).cmp(&key(other))
     });
-    Ok(open.collect())
+    Ok(owners)
 }
 
 /// A handover with a page of its briefing: of one successor, or of all.

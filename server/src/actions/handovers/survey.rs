@@ -57,13 +57,7 @@ pub(super) async fn survey(tx: &mut Tx, reader: &Reader, order: &Order) -> Resul
     }
     check_plan(&order.plan).map_err(|fault| refuse_plan(&fault))?;
     let org = reader.org;
-    let leaver = people::find(tx, org, order.from)
-        .await?
-        .ok_or_else(|| ActionError::refused(Code::NotFound).because("from: this organisation has no such person"))?;
-    if !leads_person(reader, &leaver) {
-        return Err(ActionError::refused(Code::NotPermitted)
-            .because("Let a manager of his team, the back office or an administrator hand his customers over."));
-    }
+    let leaver = find_leaver(tx, reader, order.from).await?;
     let moves = find_successors(tx, org, leaver.user, &order.plan).await?;
     let limit = CUSTOMERS_MAX as i64 + 1;
     let owned = ownership::list_owned(tx, org, leaver.user, limit).await?;
@@ -108,6 +102,67 @@ pub(super) async fn survey(tx: &mut Tx, reader: &Reader, order: &Order) -> Resul
     let customers: Vec<CustomerId> = owned.keys().chain(elsewhere.keys()).copied().collect();
     survey.memberships = by_customer(scopes::list_memberships(tx, org, &customers).await?);
     Ok(survey)
+}
+
+/// Somebody whose things the reader hands over.
+pub(super) async fn find_leaver(tx: &mut Tx, reader: &Reader, from: UserId) -> Result<Account, ActionError> {
+    let leaver = people::find(tx, reader.org, from)
+        .await?
+        .ok_or_else(|| ActionError::refused(Code::NotFound).because("from: this organisation has no such person"))?;
+    if !leads_person(reader, &leaver) {
+        return Err(ActionError::refused(Code::NotPermitted)
+            .because("Let a manager of his team, the back office or an administrator hand his customers over."));
+    }
+    Ok(leaver)
+}
+
+/// What somebody has that the reader may hand over, before there is a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// How much of each kind.
+    pub counts: Counts,
+    /// How many customers in each region, the largest first; none: their cards say no region.
+    pub regions: Vec<(Option<String>, u64)>,
+    /// How many of his customers the reader may not assign.
+    pub not_permitted: u64,
+}
+
+/// Reads what somebody has.
+pub(super) async fn holdings(tx: &mut Tx, reader: &Reader, leaver: Account) -> Result<Holdings, ActionError> {
+    let org = reader.org;
+    let to = Successor::Person(leaver.user);
+    let owned = ownership::list_owned(tx, org, leaver.user, CUSTOMERS_MAX as i64).await?;
+    let elsewhere = list_elsewhere(tx, org, leaver.user, &owned).await?;
+    let (owned, others): (Vec<PlacedCustomer>, Vec<PlacedCustomer>) =
+        owned.into_iter().partition(|placed| leads(reader, &facts(placed)));
+    let mut regions: BTreeMap<Option<String>, u64> = BTreeMap::new();
+    for placed in &owned {
+        *regions.entry(placed.region.clone()).or_insert(0) += 1;
+    }
+    let mut survey = Survey {
+        leaver,
+        owned: Vec::new(),
+        handings: Vec::new(),
+        memberships: BTreeMap::new(),
+        outcome: Outcome::default(),
+    };
+    survey.outcome.counts.customers = owned.len() as u64;
+    let owned: BTreeMap<CustomerId, Option<Successor>> = owned
+        .iter()
+        .map(|placed| (placed.assignment.customer, Some(to)))
+        .collect();
+    let elsewhere = elsewhere
+        .iter()
+        .map(|placed| (placed.assignment.customer, None))
+        .collect();
+    survey.read_documents(tx, org, &owned, &elsewhere).await?;
+    let mut regions: Vec<(Option<String>, u64)> = regions.into_iter().collect();
+    regions.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    Ok(Holdings {
+        counts: survey.outcome.counts,
+        regions,
+        not_permitted: others.len() as u64,
+    })
 }
 
 impl Survey {

@@ -58,14 +58,14 @@ impl Selection {
 }
 
 /// Somebody or a pool in the choice of where customers go.
-struct Goal {
-    value: String,
-    name: String,
+pub(super) struct Goal {
+    pub(super) value: String,
+    pub(super) name: String,
 }
 
-struct Group {
-    name: String,
-    options: Vec<Goal>,
+pub(super) struct Group {
+    pub(super) name: String,
+    pub(super) options: Vec<Goal>,
 }
 
 #[derive(Template)]
@@ -204,7 +204,7 @@ async fn preview_page(
     show(&viewer.visitor, &page)
 }
 
-fn groups(viewer: &Viewer, candidates: Vec<assignment::Candidate>) -> Vec<Group> {
+pub(super) fn groups(viewer: &Viewer, candidates: Vec<assignment::Candidate>) -> Vec<Group> {
     let (words, directory) = (viewer.words(), viewer.directory());
     let mut groups: BTreeMap<String, Vec<Goal>> = BTreeMap::new();
     for candidate in candidates {
@@ -234,7 +234,7 @@ fn groups(viewer: &Viewer, candidates: Vec<assignment::Candidate>) -> Vec<Group>
     groups
 }
 
-fn read_target(text: &str) -> Option<To> {
+pub(super) fn read_target(text: &str) -> Option<To> {
     let (kind, id) = text.split_once(':')?;
     let id = Uuid::parse_str(id).ok()?;
     match kind {

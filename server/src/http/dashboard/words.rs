@@ -28,6 +28,12 @@ impl Count for i64 {
     }
 }
 
+impl Count for u64 {
+    fn number(&self) -> i64 {
+        i64::try_from(*self).unwrap_or(i64::MAX)
+    }
+}
+
 impl Count for usize {
     fn number(&self) -> i64 {
         i64::try_from(*self).unwrap_or(i64::MAX)
@@ -170,6 +176,18 @@ mod tests {
             ("severity-", vec!["low", "normal", "high"]),
             ("device-", vec!["active", "revoked", "wiped"]),
             (
+                "held-",
+                vec![
+                    "customers",
+                    "opportunities_open",
+                    "opportunities_closed",
+                    "tasks",
+                    "planned_visits",
+                    "tickets",
+                    "responsible_elsewhere",
+                ],
+            ),
+            (
                 "event-",
                 vec![
                     "create",
@@ -236,7 +254,12 @@ mod tests {
     fn each_key_is_used_and_each_one_used_exists() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut used = BTreeSet::new();
-        for folder in ["templates", "src/http/dashboard", "src/http/dashboard/customer"] {
+        for folder in [
+            "templates",
+            "src/http/dashboard",
+            "src/http/dashboard/customer",
+            "src/http/dashboard/handover",
+        ] {
             for entry in fs::read_dir(root.join(folder)).unwrap() {
                 let path = entry.unwrap().path();
                 if !path.is_file() || path.ends_with("words.rs") {

@@ -2,6 +2,7 @@
 
 mod customers;
 mod doors;
+mod handover;
 
 use axum::{
     Router,

@@ -17,7 +17,7 @@ use crate::{
         ActionError,
         customers::name_people,
         fleet::ListedDevice,
-        handovers::{Brief, BriefDocument, Counts, Listed, Opened, Outcome, Report, Shown, UndoOutcome},
+        handovers::{Brief, BriefDocument, Counts, Leaver, Listed, Outcome, Report, Shown, UndoOutcome},
     },
     app::App,
     http::api::shapes::Person,
@@ -34,7 +34,7 @@ impl Names {
         Self::read(app, org, users.collect()).await
     }
 
-    pub(super) async fn of_list(app: &App, org: OrgId, items: &[Listed], open: &[Opened]) -> Result<Self, ActionError> {
+    pub(super) async fn of_list(app: &App, org: OrgId, items: &[Listed], open: &[Leaver]) -> Result<Self, ActionError> {
         let users = items.iter().flat_map(people_of_listed);
         Self::read(app, org, users.chain(open.iter().map(|open| open.user)).collect()).await
     }
@@ -313,7 +313,7 @@ pub(in crate::http) struct HandoverPage {
 impl HandoverPage {
     pub(super) fn of(
         items: Vec<Listed>,
-        open: Vec<Opened>,
+        open: Vec<Leaver>,
         next: Option<String>,
         names: &Names,
         now: Timestamp,

@@ -18,6 +18,9 @@ fn pages(customer: CustomerId) -> Vec<String> {
         format!("/customers/{customer}"),
         format!("/documents/{customer}/history?field=name"),
         "/devices".to_owned(),
+        "/handover".to_owned(),
+        format!("/handover?from={customer}"),
+        format!("/handover/{customer}"),
     ]
 }
 
@@ -30,6 +33,9 @@ fn forms(customer: CustomerId) -> Vec<String> {
         format!("/documents/{customer}/fields"),
         format!("/documents/{customer}/resolve"),
         format!("/devices/{customer}/revoke"),
+        "/handover/preview".to_owned(),
+        "/handover/confirm".to_owned(),
+        format!("/handover/{customer}/undo"),
         "/sign-out".to_owned(),
     ]
 }
