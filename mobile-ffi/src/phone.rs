@@ -102,6 +102,9 @@ impl<T: Transport> Phone<T> {
     /// # Errors
     /// The store's.
     pub fn flight_mode(&mut self) -> Result<bool, PhoneError> {
+        if self.store.tombstone()?.is_some() {
+            return Ok(false);
+        }
         self.store.read(|tx| Ok(tx.meta(meta::FLIGHT_MODE)?.is_some()))
     }
 

@@ -2,6 +2,8 @@
 
 #[path = "engine/double.rs"]
 mod double;
+#[path = "engine/leaving.rs"]
+mod leaving;
 #[path = "engine/losses.rs"]
 mod losses;
 #[path = "engine/verdicts.rs"]

@@ -26,6 +26,7 @@ impl Phone<HttpTransport> {
     /// As a sync's.
     pub fn listen(&mut self, hear: &mut dyn FnMut(Heard) -> bool) -> Result<(), PhoneError> {
         self.check_flight_mode()?;
+        self.check_unlocked()?;
         let stream = match self.open_stream()? {
             Ok(stream) => stream,
             Err(response) if response.status == 401 => {

@@ -36,6 +36,10 @@ pub(crate) struct Script {
     traffic: Traffic,
     /// Cuts every answer of a sync to so many bytes.
     pub(crate) cut: Option<usize>,
+    /// How often it was told of a wipe.
+    pub(crate) wiped: usize,
+    /// It does not hear of wipes.
+    pub(crate) deaf: bool,
 }
 
 /// The wire to the double.
@@ -71,6 +75,14 @@ impl Transport for Double {
                 return json(json!({"device": id(3), "user": id(2), "org": id(1), "login": "li", "name": "李雷"}));
             }
             "/v1/challenge" => return json(json!({"nonce": "00"})),
+            "/v1/wiped" => {
+                let mut script = self.0.borrow_mut();
+                if script.deaf {
+                    return Err(TransportError("cut".to_owned()));
+                }
+                script.wiped += 1;
+                return json(json!({"state": "wiped"}));
+            }
             "/v1/token" => return json(json!({"token": "t", "expires_at": i64::MAX, "state": "active"})),
             _ => {}
         }

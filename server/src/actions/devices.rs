@@ -285,7 +285,6 @@ pub async fn order_wipe(app: &App, org: OrgId, device: DeviceId) -> Result<Optio
     };
     if devices::order_wipe(&mut tx, org, device, now).await? {
         let ordered = AuditRow::new(now, "wipe_ordered", device)
-            .by(account.user)
             .with_device(device)
             .with_detail(json!({"reason": reason}));
         audit::append(&mut tx, org, &[ordered]).await?;

@@ -48,7 +48,8 @@ pub async fn order_wipe(tx: &mut Tx, org: OrgId, device: DeviceId, at: Timestamp
     Ok(changed > 0)
 }
 
-/// Writes down that a device has erased everything; `false`: it had said so before.
+/// Writes down that a device has erased everything, and with it every customer that it was told to drop; `false`: it had
+/// said so before.
 ///
 /// # Errors
 /// The driver's.
@@ -64,6 +65,17 @@ pub async fn record_wipe(tx: &mut Tx, org: OrgId, device: DeviceId, at: Timestam
         .execute(c)
         .await
         .map(|result| result.rows_affected())
+    })?;
+    on!(tx, |c| {
+        sqlx::query(
+            "UPDATE eviction SET confirmed_at = $3 WHERE org_id = $1 AND device_id = $2 AND confirmed_at IS NULL",
+        )
+        .bind(org.0)
+        .bind(device.0)
+        .bind(at.0)
+        .execute(c)
+        .await
+        .map(|_| ())
     })?;
     Ok(changed > 0)
 }

@@ -7,6 +7,7 @@ use crate::{
     actions::{
         assignment::{self, To, hand_over},
         customers,
+        devices::order_wipe,
         edit::create_document,
         fleet::{count_devices, list_devices},
         ownership,
@@ -471,6 +472,20 @@ async fn a_phone_is_shown_to_those_who_look_after_it_and_revoked_after_a_second_
         assert_eq!(got.location, "/devices?done=revoked");
         let page = boss.get(&got.location).await;
         assert!(page.has("The device was revoked.") && page.has(">revoked<") && !page.has("Revoke this device"));
+        assert!(!page.has("wipe not confirmed"));
+        // Told to erase itself, it is named until it says that it has.
+        let told = order_wipe(&company.test.app, company.org, device).await.unwrap();
+        assert_eq!(told.unwrap().reason, "revoked");
+        assert!(boss.get("/devices").await.has("wipe not confirmed"));
+        let mut chinese = Browser::of(&company.test, "boss").await;
+        chinese.language = "zh-CN";
+        assert!(chinese.get("/devices").await.has("清除未确认"));
+        let mut tx = company.test.app.database.write().await.unwrap();
+        assert!(devices::record_wipe(&mut tx, company.org, device, now).await.unwrap());
+        assert!(!devices::record_wipe(&mut tx, company.org, device, now).await.unwrap());
+        tx.commit().await.unwrap();
+        let page = boss.get("/devices").await;
+        assert!(page.has(">wiped<") && !page.has("wipe not confirmed"));
     }
 }
 
