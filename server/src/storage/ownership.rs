@@ -189,8 +189,12 @@ pub async fn list_owned(
     let rows: Vec<RawPlaced> = on!(tx, |connection| {
         let mut query = QueryBuilder::new(PLACED_COLUMNS);
         query.push(" WHERE org_id = ").push_bind(org.0);
+        // The index alone names them: SQLite, which keeps no statistics, would otherwise read the organisation by its key.
+        query
+            .push(" AND customer_id IN (SELECT customer_id FROM customer WHERE org_id = ")
+            .push_bind(org.0);
         query.push(" AND owner_id = ").push_bind(owner.0);
-        query.push(" ORDER BY customer_id LIMIT ").push_bind(limit);
+        query.push(") ORDER BY customer_id LIMIT ").push_bind(limit);
         query.build_query_as().fetch_all(connection).await
     })?;
     Ok(rows.into_iter().map(PlacedCustomer::from).collect())
@@ -428,13 +432,18 @@ pub async fn list_reassigned(
                 "SELECT document_id, from_owner_id FROM ownership_event \
                  WHERE document_id IS NOT NULL AND org_id = ",
             );
-            query.push_bind(org.0).push(" AND seq > ").push_bind(after);
+            query
+                .push_bind(org.0)
+                // By the customers, of which an index knows the places, and not by all that happened since.
+                .push(" AND seq IN (SELECT seq FROM ownership_event WHERE org_id = ")
+                .push_bind(org.0);
+            query.push(" AND seq > ").push_bind(after);
             query.push(" AND customer_id IN (");
             let mut list = query.separated(", ");
             for customer in chunk {
                 list.push_bind(customer.0);
             }
-            query.push(")");
+            query.push("))");
             query.build_query_as().fetch_all(connection).await
         })?;
         reassigned.extend(
