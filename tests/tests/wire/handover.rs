@@ -9,6 +9,7 @@ use server::{
     actions::{
         organisation::{add_organisation, add_pool},
         people::{NewPerson, PlaceChange, add_person},
+        verify::verify,
     },
     storage::{documents, read_model},
 };
@@ -206,6 +207,12 @@ async fn written(company: &Company, before: &BTreeMap<&'static str, i64>) -> Vec
     grown
 }
 
+/// Log, documents, packed copies and the audit's chain agree.
+async fn check_whole(company: &Company) {
+    let report = verify(&company.app().database, |_| {}).await.unwrap();
+    assert!(report.ok, "{}: {report:?}", company.test.name);
+}
+
 async fn set_state(company: &Company, login: &str, state: UserState) {
     let change = PlaceChange {
         state: Some(state),
@@ -289,6 +296,7 @@ async fn everything_of_the_leaver_moves_and_nothing_that_was_written_changes() {
             assert!(zhao.access.contains_key(&customer));
         }
         assert_eq!(zhao.held[&book.named].responsible, None);
+        check_whole(&company).await;
         set_state(&company, "wang", UserState::Active).await;
         wang.pull().await;
         oracle::check(&company, "wang", &wang, &book.all()).await;
@@ -410,6 +418,7 @@ async fn a_handover_undone_gives_back_what_nobody_has_moved_since_and_keeps_what
         assert_eq!(wang.held[&book.named].responsible, Some(wang.token.user));
         let chain = "SELECT COUNT(*) FROM ownership_event WHERE event = 'undo_handover'";
         assert_eq!(company.number(chain).await, 4);
+        check_whole(&company).await;
 
         // Once. And what is handed over again can be undone for another day.
         let rows = company.rows().await;
