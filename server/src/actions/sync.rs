@@ -18,7 +18,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use sync_core::{
     document::SCHEMA_VERSION,
-    ids::{DeviceId, OrgId},
+    ids::{DeviceId, DocumentId, OrgId},
     protocol::{
         limits::{MESSAGE_CHANGES_MAX, PAGE_BYTES_MAX},
         message::{IntentOutcome, SyncRequest, SyncResponse, Verdict},
@@ -28,7 +28,7 @@ use sync_core::{
 
 use self::{
     cursor::Cursor,
-    pull::{Pulled, Puller, pull},
+    pull::{Begun, Pulled, Puller, pull},
     push::{Decided, Pusher, decide, name_documents, read_facts, read_losses},
     standing::Standing,
 };
@@ -46,7 +46,7 @@ use crate::{
         Tx,
         audit::AuditRow,
         callers::{self, Caller},
-        scopes,
+        documents::DocumentWrite,
         verdicts::EvictionRow,
     },
 };
@@ -123,6 +123,8 @@ pub async fn sync(app: &App, token: &AccessToken, request: SyncRequest) -> Resul
     if !brings_something(&request) && is_current(app, token, &request).await? {
         return Ok(None);
     }
+    // Until the page is on its way: what is written of this sync goes together with that of others under way.
+    let _deciding = app.committer.deciding();
     let mut tx = app.database.read().await?;
     let mut session = read_session(app, &mut tx, token).await?;
     app.last_seen.note(token.org, token.device, app.seam.now());
@@ -150,7 +152,8 @@ pub async fn sync(app: &App, token: &AccessToken, request: SyncRequest) -> Resul
         server_time: app.seam.now(),
         page_bytes_max: (request.page_bytes_max as usize).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX),
     };
-    let pulled = pull(&mut tx, &puller, cursor, &request.wanted, !request.documents.is_empty()).await?;
+    let wrote = (!request.documents.is_empty()).then_some(&answer.begun);
+    let pulled = pull(&mut tx, &puller, cursor, &request.wanted, wrote).await?;
     tx.rollback().await?;
     let directory = news_of_directory(&session, &request);
     if pulled.is_none() && directory.is_none() && !brings_something(&request) && !reset {
@@ -213,12 +216,12 @@ async fn is_current(app: &App, token: &AccessToken, request: &SyncRequest) -> Re
 }
 
 async fn read_session(app: &App, tx: &mut Tx, token: &AccessToken) -> Result<Session, ActionError> {
-    let caller = callers::find(tx, token.org, token.device).await?;
+    let (caller, held) = callers::find_with_scopes(tx, token.org, token.device).await?;
     let (caller, drain) = check_caller(token, caller, app.seam.now())?;
     let directory = app.directories.get(tx, token.org, caller.directory_version).await?;
     let standing = Standing {
         viewer: caller.viewer(),
-        held: scopes::list_held(tx, token.org, token.user).await?,
+        held,
         policy: directory.policy.clone(),
     };
     Ok(Session {
@@ -253,6 +256,8 @@ fn brings_something(request: &SyncRequest) -> bool {
 struct Answer {
     intents: Vec<IntentOutcome>,
     verdicts: Vec<Verdict>,
+    /// What the device need not be told again.
+    begun: Begun,
 }
 
 /// Takes in what a message brings. `tx` and `session` are the snapshot it was read in, good for the first try.
@@ -280,7 +285,6 @@ async fn take(
         }
         decide_intents(app, asker, &request.intents).await?
     };
-    let deciding = app.committer.deciding();
     let mut with_losses = false;
     for _ in 0..=DECISIONS_MAX {
         let (mut tx, session) = match snapshot.take() {
@@ -324,18 +328,31 @@ async fn take(
                 lost_seq: confirmation.lost_seq.cast_signed(),
             })
             .collect();
+        let (begun, changes) = begun_by(&decided.job);
         match app.committer.commit(decided.job).await.map_err(commit_error)? {
-            Outcome::Done { .. } => {
+            Outcome::Done { first_seq, .. } => {
                 return Ok(Answer {
                     intents,
                     verdicts: decided.verdicts,
+                    begun: Begun {
+                        places: first_seq..first_seq + changes,
+                        documents: begun,
+                    },
                 });
             }
             Outcome::Stale => {}
         }
     }
-    drop(deciding);
     Err(ActionError::refused(Code::Overloaded).retry_after(1))
+}
+
+/// New documents of a job that are just what the device made: no one else is responsible, nothing came late. And how
+/// many places in the log the job takes.
+fn begun_by(job: &Job) -> (BTreeSet<DocumentId>, i64) {
+    let plain = |write: &&DocumentWrite| write.expected_version == 0 && write.responsible.is_none() && !write.late;
+    let begun = job.documents.iter().filter(plain).map(|write| write.document);
+    let changes: usize = job.documents.iter().map(|write| write.changes.len()).sum();
+    (begun.collect(), changes as i64)
 }
 
 /// Bytes of changes from which deciding takes long enough to be kept from the threads that answer others.

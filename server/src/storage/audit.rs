@@ -139,7 +139,7 @@ pub async fn list_after(tx: &mut Tx, org: OrgId, after: i64, limit: i64) -> Resu
     on!(tx, |c| {
         sqlx::query_as(
             "SELECT audit_seq, at, user_id, device_id, action, subject, detail FROM audit
-             WHERE org_id = $1 AND audit_seq > $2 ORDER BY audit_seq LIMIT $3",
+             WHERE org_id = $1 AND audit_seq > $2 ORDER BY audit_seq LIMIT $3 + 0",
         )
         .bind(org.0)
         .bind(after)
@@ -172,7 +172,7 @@ pub async fn list_unsealed(tx: &mut Tx, limit: i64) -> Result<Vec<OrgId>, Storag
             "SELECT h.org_id FROM log_head h
              WHERE h.audit_head > COALESCE(
                (SELECT MAX(l.last_audit_seq) FROM audit_link l WHERE l.org_id = h.org_id), 0)
-             ORDER BY h.org_id LIMIT $1",
+             ORDER BY h.org_id LIMIT $1 + 0",
         )
         .bind(limit)
         .fetch_all(c)
@@ -216,7 +216,7 @@ pub async fn list_links_after(tx: &mut Tx, org: OrgId, after: i64, limit: i64) -
     on!(tx, |c| {
         sqlx::query_as(
             "SELECT last_audit_seq, first_audit_seq, hash FROM audit_link
-             WHERE org_id = $1 AND last_audit_seq > $2 ORDER BY last_audit_seq LIMIT $3",
+             WHERE org_id = $1 AND last_audit_seq > $2 ORDER BY last_audit_seq LIMIT $3 + 0",
         )
         .bind(org.0)
         .bind(after)

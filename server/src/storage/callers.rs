@@ -7,7 +7,7 @@ use sync_core::{
 };
 use uuid::Uuid;
 
-use super::{Database, StorageError, Tx, devices::DeviceState, on};
+use super::{Database, StorageError, Tx, devices::DeviceState, on, scopes::HeldScope};
 
 /// A device that speaks, with everything that each sync asks of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,23 +86,56 @@ impl Row {
     }
 }
 
+const FIND_WITH_SCOPES: &str = "SELECT d.user_id, d.state AS device_state, d.revoked_at, d.wipe_ordered_at, \
+     d.last_message, d.last_message_sha256, u.role, u.state, u.acl_version, o.log_id, o.directory_version, h.head, v.scope, v.relation, v.from_seq, v.to_seq \
+     FROM device d JOIN user_account u ON u.org_id = d.org_id AND u.user_id = d.user_id \
+     JOIN organisation o ON o.org_id = d.org_id JOIN log_head h ON h.org_id = d.org_id \
+     LEFT JOIN viewer_scope v ON v.org_id = d.org_id AND v.user_id = d.user_id \
+     WHERE d.org_id = $1 AND d.device_id = $2";
+
 const FIND: &str = "SELECT d.user_id, d.state AS device_state, d.revoked_at, d.wipe_ordered_at, d.last_message, \
      d.last_message_sha256, u.role, u.state, u.acl_version, o.log_id, o.directory_version, h.head \
      FROM device d JOIN user_account u ON u.org_id = d.org_id AND u.user_id = d.user_id \
      JOIN organisation o ON o.org_id = d.org_id JOIN log_head h ON h.org_id = d.org_id \
      WHERE d.org_id = $1 AND d.device_id = $2";
 
-/// The caller, in the snapshot of a transaction.
+#[derive(sqlx::FromRow)]
+struct RowWithScope {
+    #[sqlx(flatten)]
+    row: Row,
+    scope: Option<Vec<u8>>,
+    relation: Option<String>,
+    from_seq: Option<i64>,
+    to_seq: Option<i64>,
+}
+
+/// The caller in the snapshot of a transaction, with every scope he has or had.
 ///
 /// # Errors
 /// The driver's.
-pub async fn find(tx: &mut Tx, org: OrgId, device: DeviceId) -> Result<Option<Caller>, StorageError> {
-    let row: Option<Row> = on!(tx, |connection| sqlx::query_as(FIND)
+pub async fn find_with_scopes(
+    tx: &mut Tx,
+    org: OrgId,
+    device: DeviceId,
+) -> Result<(Option<Caller>, Vec<HeldScope>), StorageError> {
+    let rows: Vec<RowWithScope> = on!(tx, |connection| sqlx::query_as(FIND_WITH_SCOPES)
         .bind(org.0)
         .bind(device.0)
-        .fetch_optional(connection)
+        .fetch_all(connection)
         .await)?;
-    row.map(Row::read).transpose()
+    let mut caller = None;
+    let mut held = Vec::new();
+    for found in rows {
+        held.extend(
+            found
+                .scope
+                .zip(found.relation)
+                .zip(found.from_seq)
+                .and_then(|((scope, relation), from_seq)| HeldScope::read(&scope, &relation, from_seq, found.to_seq)),
+        );
+        caller.get_or_insert(found.row);
+    }
+    Ok((caller.map(Row::read).transpose()?, held))
 }
 
 /// The caller as he is now. One statement is a snapshot of its own: a sync without news needs no transaction.

@@ -210,7 +210,7 @@ pub async fn count_customers(
     on!(tx, |connection| {
         let mut query = QueryBuilder::new("SELECT COUNT(*) FROM (SELECT c.customer_id ");
         push_matching(&mut query, org, reach, filter);
-        query.push(" LIMIT ").push_bind(limit).push(") AS matching");
+        query.push(" LIMIT ").push_bind(limit).push(" + 0) AS matching");
         query.build_query_scalar().fetch_one(connection).await
     })
 }
@@ -495,7 +495,7 @@ pub async fn list_documents(
          checked_in_by, version, external_id, fields, conflicts FROM document \
          WHERE org_id = $1 AND erased_at IS NULL AND document_id IN \
          (SELECT document_id FROM packed_document WHERE org_id = $1 AND customer_id = $2) \
-         ORDER BY kind, created_at DESC, document_id LIMIT $3"
+         ORDER BY kind, created_at DESC, document_id LIMIT $3 + 0"
     )
     .bind(org.0)
     .bind(customer.0)
@@ -542,7 +542,7 @@ pub async fn list_by_exact_name(
     let rows: Vec<RawCustomer> = on!(tx, |c| {
         sqlx::query_as(
         "SELECT customer_id, owner_id, pool_id, team_id, assignment_version, created_at, external_id, name, stage, tier, \
-         region, industry, source FROM customer WHERE org_id = $1 AND name = $2 ORDER BY customer_id LIMIT $3"
+         region, industry, source FROM customer WHERE org_id = $1 AND name = $2 ORDER BY customer_id LIMIT $3 + 0"
     )
     .bind(org.0)
     .bind(name)

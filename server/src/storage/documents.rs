@@ -230,7 +230,7 @@ pub struct LogEntry {
 pub async fn list_log(tx: &mut Tx, org: OrgId, after: i64, limit: i64) -> Result<Vec<LogEntry>, StorageError> {
     on!(tx, |connection| sqlx::query_as(
         "SELECT log_seq, document_id, customer_id FROM change WHERE org_id = $1 AND log_seq > $2
-         ORDER BY log_seq LIMIT $3"
+         ORDER BY log_seq LIMIT $3 + 0"
     )
     .bind(org.0)
     .bind(after)

@@ -68,7 +68,7 @@ pub async fn list(
             query
                 .push(" ORDER BY seq LIMIT ")
                 .push_bind(limit)
-                .push(format!(") AS feed_{index}"));
+                .push(format!(" + 0) AS feed_{index}"));
         }
         query.build_query_as().fetch_all(connection).await
     })?;

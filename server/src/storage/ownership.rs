@@ -370,7 +370,7 @@ pub async fn list_chain(
     let rows: Vec<RawEvent> = on!(tx, |connection| {
         sqlx::query_as(
             "SELECT event, by_user_id, to_owner_id, to_pool_id, reason, at FROM ownership_event
-             WHERE org_id = $1 AND customer_id = $2 ORDER BY seq DESC LIMIT $3",
+             WHERE org_id = $1 AND customer_id = $2 ORDER BY seq DESC LIMIT $3 + 0",
         )
         .bind(org.0)
         .bind(customer.0)
@@ -401,7 +401,7 @@ pub async fn list_event_places(
 ) -> Result<Vec<(i64, CustomerId, Option<DocumentId>)>, StorageError> {
     let rows: Vec<(i64, Uuid, Option<Uuid>)> = on!(tx, |connection| {
         sqlx::query_as(
-        "SELECT seq, customer_id, document_id FROM ownership_event WHERE org_id = $1 AND seq > $2 ORDER BY seq LIMIT $3"
+        "SELECT seq, customer_id, document_id FROM ownership_event WHERE org_id = $1 AND seq > $2 ORDER BY seq LIMIT $3 + 0"
     )
     .bind(org.0)
     .bind(after)

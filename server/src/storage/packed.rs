@@ -426,7 +426,7 @@ pub async fn list_stray(tx: &mut Tx, org: OrgId, limit: i64) -> Result<Vec<Docum
         "SELECT p.document_id FROM packed_document p \
          LEFT JOIN document d ON d.org_id = p.org_id AND d.document_id = p.document_id \
          WHERE p.org_id = $1 AND (d.document_id IS NULL OR d.customer_id <> p.customer_id) \
-         ORDER BY p.document_id LIMIT $2"
+         ORDER BY p.document_id LIMIT $2 + 0"
     )
     .bind(org.0)
     .bind(limit)

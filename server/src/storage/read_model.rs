@@ -107,7 +107,7 @@ pub async fn list_stray_changes(tx: &mut Tx, org: OrgId, limit: i64) -> Result<V
     let rows: Vec<(i64,)> = on!(tx, |c| {
         sqlx::query_as(
         "SELECT l.log_seq FROM change l LEFT JOIN document d ON d.org_id = l.org_id AND d.document_id = l.document_id \
-         WHERE l.org_id = $1 AND (d.document_id IS NULL OR d.customer_id <> l.customer_id) ORDER BY l.log_seq LIMIT $2"
+         WHERE l.org_id = $1 AND (d.document_id IS NULL OR d.customer_id <> l.customer_id) ORDER BY l.log_seq LIMIT $2 + 0"
     )
     .bind(org.0)
     .bind(limit)

@@ -92,7 +92,7 @@ pub async fn list_log(tx: &mut Tx, org: OrgId, after: i64, limit: i64) -> Result
         sqlx::query_as(
         "SELECT e.seq, e.customer_id, e.by_user_id, e.at, e.event, e.document_id, c.owner_id FROM ownership_event e \
          JOIN customer c ON c.org_id = e.org_id AND c.customer_id = e.customer_id \
-         WHERE e.org_id = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3"
+         WHERE e.org_id = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3 + 0"
     )
     .bind(org.0)
     .bind(after)
@@ -286,7 +286,7 @@ pub async fn list_quarantined(
         sqlx::query_as(
         "SELECT ticket_id, document_id, customer_id, kind, seq, reason, body, author_id, device_id, device_time, received_at \
          FROM refusal WHERE org_id = $1 AND verdict = 'quarantined' AND (received_at, ticket_id) > ($2, $3) \
-         ORDER BY received_at, ticket_id, document_id, seq LIMIT $4"
+         ORDER BY received_at, ticket_id, document_id, seq LIMIT $4 + 0"
     )
     .bind(org.0)
     .bind(since)

@@ -24,6 +24,13 @@ pub struct HeldScope {
 }
 
 impl HeldScope {
+    /// A row as this version reads it; none if it cannot: it grants nothing.
+    pub(super) fn read(scope: &[u8], relation: &str, from_seq: i64, to_seq: Option<i64>) -> Option<Self> {
+        let scope = Scope::from_bytes(scope).ok()?;
+        let held = ViewerScope::from_stored(scope, relation).ok()?;
+        Some(Self { held, from_seq, to_seq })
+    }
+
     /// Whether he had it right after the event at this place.
     #[must_use]
     pub fn holds_at(&self, seq: i64) -> bool {
@@ -64,11 +71,9 @@ pub async fn list_held(tx: &mut Tx, org: OrgId, user: UserId) -> Result<Vec<Held
     .bind(user.0)
     .fetch_all(connection)
     .await)?;
-    let held = rows.into_iter().filter_map(|(scope, relation, from_seq, to_seq)| {
-        let scope = Scope::from_bytes(&scope).ok()?;
-        let held = ViewerScope::from_stored(scope, &relation).ok()?;
-        Some(HeldScope { held, from_seq, to_seq })
-    });
+    let held = rows
+        .into_iter()
+        .filter_map(|(scope, relation, from_seq, to_seq)| HeldScope::read(&scope, &relation, from_seq, to_seq));
     Ok(held.collect())
 }
 
@@ -174,7 +179,7 @@ pub async fn list_moved(
                 query
                     .push(" LIMIT ")
                     .push_bind(limit)
-                    .push(if index == 0 { ") AS came" } else { ") AS went" });
+                    .push(if index == 0 { " + 0) AS came" } else { " + 0) AS went" });
             }
             query.build_query_as().fetch_all(connection).await
         })?;
@@ -256,7 +261,7 @@ pub async fn list_members(
     let rows: Vec<(i64, Uuid)> = on!(tx, |connection| sqlx::query_as(
         "SELECT from_seq, customer_id FROM scope_member
          WHERE org_id = $1 AND scope = $2 AND from_seq > $3 AND (from_seq, customer_id) < ($4, $5) AND to_seq IS NULL
-         ORDER BY from_seq DESC, customer_id DESC LIMIT $6"
+         ORDER BY from_seq DESC, customer_id DESC LIMIT $6 + 0"
     )
     .bind(org.0)
     .bind(&scope.to_bytes()[..])

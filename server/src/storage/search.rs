@@ -73,7 +73,7 @@ pub async fn list_behind(tx: &mut Tx, limit: i64) -> Result<Vec<Behind>, Storage
     let rows: Vec<(Uuid, i64, i64)> = on!(tx, |c| sqlx::query_as(
         "SELECT h.org_id, COALESCE(p.log_seq, 0), h.head \
          FROM log_head h LEFT JOIN search_position p ON p.org_id = h.org_id \
-         WHERE h.head > COALESCE(p.log_seq, 0) ORDER BY h.org_id LIMIT $1"
+         WHERE h.head > COALESCE(p.log_seq, 0) ORDER BY h.org_id LIMIT $1 + 0"
     )
     .bind(limit)
     .fetch_all(c)
@@ -232,15 +232,20 @@ async fn put_sqlite(c: &mut Transaction<'_, Sqlite>, org: OrgId, entries: &[Entr
             Some((number, entry.bigrams.as_str()))
         }));
     }
-    // In the order of their numbers: each step back would make FTS5 write what it has gathered as a segment of its own.
+    // With one statement, in the order of their numbers: with each statement, and with each step back, FTS5 writes what
+    // it has gathered as a segment of its own, and merges.
     changed.sort_unstable();
-    for chunk in pieces(&changed) {
-        let mut text = QueryBuilder::<Sqlite>::new("INSERT OR REPLACE INTO search_text (rowid, bigrams) ");
-        text.push_values(chunk, |mut row, (number, bigrams)| {
-            row.push_bind(*number).push_bind(*bigrams);
-        });
-        text.build().execute(&mut **c).await?;
+    if changed.is_empty() {
+        return Ok(());
     }
+    let texts = serde_json::to_string(&changed).map_err(|error| StorageError::Encode(error.into()))?;
+    sqlx::query(
+        "INSERT OR REPLACE INTO search_text (rowid, bigrams) \
+         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each($1)",
+    )
+    .bind(texts)
+    .execute(&mut **c)
+    .await?;
     Ok(())
 }
 
@@ -305,7 +310,7 @@ pub async fn list_candidates(
                 .push(" AND e.org_id = ")
                 .push_bind(org.0);
             reach.push_condition(&mut text, org, "e.customer_id");
-            text.push(" ORDER BY t.rowid DESC LIMIT ").push_bind(limit);
+            text.push(" ORDER BY t.rowid DESC LIMIT ").push_bind(limit).push(" + 0");
             text.build_query_as().fetch_all(&mut **c).await?
         }
         Tx::Postgres(c) => {
@@ -321,7 +326,7 @@ pub async fn list_candidates(
             );
             text.push_bind(tokens).push(" AND e.org_id = ").push_bind(org.0);
             reach.push_condition(&mut text, org, "e.customer_id");
-            text.push(" LIMIT ").push_bind(limit);
+            text.push(" LIMIT ").push_bind(limit).push(" + 0");
             text.build_query_as().fetch_all(&mut **c).await?
         }
     };

@@ -4,8 +4,12 @@
 //! scopes and feeds only name candidates.
 
 mod grants;
+mod touched;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use sync_core::{
     ids::{CustomerId, DeviceId, DocumentId, LogId, OrgId, UserId},
@@ -13,6 +17,7 @@ use sync_core::{
     visibility::{ClassRights, Scope, ViewerScope, document_access},
 };
 
+use self::touched::Touched;
 use super::{
     cursor::{Backfill, Cursor, Position},
     page::Page,
@@ -21,14 +26,11 @@ use super::{
 use crate::storage::{
     StorageError, Tx,
     documents::{self, DocumentRow, LoggedChange},
-    feeds,
     ownership::{self, Assignment},
     scopes::{self, Membership},
     verdicts::EvictionRow,
 };
 
-/// Touched documents read from one feed for one page.
-const FEED_ROWS_MAX: i64 = 2_000;
 /// Customers whose move is looked at for one page.
 const MOVES_MAX: i64 = 50_000;
 /// Documents read at once of those that a device asks for again.
@@ -58,14 +60,22 @@ pub(super) struct Pulled {
     pub(super) evictions: Vec<EvictionRow>,
 }
 
-/// Reads the next page. None if there is nothing new since the cursor. `wrote` says that this very device has just sent
-/// changes: then it need not be asked whether there is anything.
+/// Documents that a device has just begun and that nobody but it has to hear of: at these places in the log nothing else
+/// stands. Empty if it sent nothing.
+#[derive(Debug, Default)]
+pub(super) struct Begun {
+    pub(super) places: Range<i64>,
+    pub(super) documents: BTreeSet<DocumentId>,
+}
+
+/// Reads the next page. None if there is nothing new since the cursor. `wrote` is what this very device has just sent
+/// and begun, if anything: then it need not be asked whether there is anything.
 pub(super) async fn pull(
     tx: &mut Tx,
     puller: &Puller<'_>,
     cursor: Option<Cursor>,
     wanted: &[DocumentId],
-    wrote: bool,
+    wrote: Option<&Begun>,
 ) -> Result<Option<Pulled>, StorageError> {
     let first = cursor.is_none();
     let mut cursor = cursor.unwrap_or(Cursor {
@@ -80,9 +90,10 @@ pub(super) async fn pull(
         scopes: ordered(puller.standing.scopes_at(puller.head)),
         page: Page::new(puller.org, puller.server_time),
         evictions: Vec::new(),
+        begun: wrote,
         puller,
     };
-    let asked = first || wrote || !wanted.is_empty() || !cursor.backfills.is_empty();
+    let asked = first || wrote.is_some() || !wanted.is_empty() || !cursor.backfills.is_empty();
     if !asked && !pull.is_touched(tx, cursor.seq).await? {
         return Ok(None);
     }
@@ -149,6 +160,7 @@ struct Pull<'a> {
     scopes: Vec<ViewerScope>,
     page: Page,
     evictions: Vec<EvictionRow>,
+    begun: Option<&'a Begun>,
 }
 
 /// What is known of some customers in this snapshot.
@@ -272,12 +284,7 @@ impl Pull<'_> {
     fn tell_loss(&mut self, assignment: &Assignment, memberships: &[Membership], now: ClassRights) {
         let head = self.puller.head;
         let relations = self.puller.standing.relations_at(memberships, head);
-        let lost = self
-            .puller
-            .standing
-            .last_loss(memberships, head)
-            .map(|(seq, _)| seq)
-            .filter(|_| now.is_empty());
+        let lost = self.puller.standing.last_loss(memberships, head).map(|(seq, _)| seq);
         if let Some(lost_seq) = lost {
             self.evictions.push(EvictionRow {
                 device: self.puller.device,
@@ -291,7 +298,12 @@ impl Pull<'_> {
     /// Documents touched since the cursor, in the order in which they were first touched.
     async fn news(&mut self, tx: &mut Tx, cursor: &mut Cursor) -> Result<(), StorageError> {
         let after = cursor.seq;
-        let (touched, events, mut upto) = self.touched(tx, after).await?;
+        let Touched {
+            documents: touched,
+            places,
+            events,
+            mut upto,
+        } = self.touched(tx, after).await?;
         let ids: Vec<DocumentId> = touched.iter().map(|(_, document)| *document).collect();
         let mut rows: BTreeMap<DocumentId, DocumentRow> = BTreeMap::new();
         for chunk in ids.chunks(500) {
@@ -305,7 +317,13 @@ impl Pull<'_> {
         let named: BTreeSet<CustomerId> = rows.values().map(|row| row.customer).chain(events).collect();
         let customers = Customers::read(tx, self.puller, &named).await?;
         let mut changes = documents::list_changes(tx, self.org(), &ids, after).await?;
-        let reassigned = self.reassigned(tx, &rows, after, &mut changes).await?;
+        // Who is responsible changes at places of its own, where no change stands.
+        let moved = places.iter().filter(|(document, place)| {
+            let changes = changes.get(document).map(Vec::as_slice).unwrap_or_default();
+            !changes.iter().any(|change| change.log_seq == *place)
+        });
+        let moved: BTreeSet<DocumentId> = moved.map(|(document, _)| *document).collect();
+        let reassigned = self.reassigned(tx, &rows, &moved, after, &mut changes).await?;
         for customer in named {
             self.tell_assignment(&customers, customer, cursor, after);
         }
@@ -325,60 +343,6 @@ impl Pull<'_> {
         }
         cursor.seq = upto.max(after);
         Ok(())
-    }
-
-    /// Touched documents by the place of their first touch, customers of ownership events, and how far this reaches.
-    async fn touched(
-        &self,
-        tx: &mut Tx,
-        after: i64,
-    ) -> Result<(Vec<(i64, DocumentId)>, Vec<CustomerId>, i64), StorageError> {
-        let mut upto = self.puller.head;
-        let mut first: BTreeMap<DocumentId, i64> = BTreeMap::new();
-        let mut events = Vec::new();
-        let mut lists = Vec::new();
-        if self.reads_log() {
-            let log = documents::list_log(tx, self.org(), after, FEED_ROWS_MAX).await?;
-            lists.push(
-                log.into_iter()
-                    .map(|entry| (entry.log_seq, DocumentId(entry.document_id)))
-                    .collect(),
-            );
-            let places = ownership::list_event_places(tx, self.org(), after, FEED_ROWS_MAX).await?;
-            if places.len() as i64 == FEED_ROWS_MAX {
-                upto = upto.min(places.last().map_or(upto, |(seq, _, _)| *seq));
-            }
-            events = places.iter().map(|(_, customer, _)| *customer).collect();
-            lists.push(
-                places
-                    .into_iter()
-                    .filter_map(|(seq, _, document)| Some((seq, document?)))
-                    .collect(),
-            );
-        }
-        lists.extend(feeds::list(tx, self.org(), &self.feeds(), after, FEED_ROWS_MAX).await?);
-        for list in lists {
-            if list.len() as i64 == FEED_ROWS_MAX {
-                // The last one's block may reach beyond what was read.
-                let (last, document) = list[list.len() - 1];
-                let begins = list
-                    .iter()
-                    .find(|(_, other)| *other == document)
-                    .map_or(last, |(seq, _)| *seq);
-                upto = upto.min(begins.max(after + 2) - 1);
-            }
-            for (seq, document) in list {
-                let known = first.entry(document).or_insert(seq);
-                *known = (*known).min(seq);
-            }
-        }
-        let mut touched: Vec<(i64, DocumentId)> = first
-            .into_iter()
-            .filter(|(_, seq)| *seq <= upto)
-            .map(|(document, seq)| (seq, document))
-            .collect();
-        touched.sort_unstable();
-        Ok((touched, events, upto))
     }
 
     /// Owner, pool or relation changed, but what the device may read stays or is delivered by a backfill.
@@ -409,13 +373,19 @@ impl Pull<'_> {
         &self,
         tx: &mut Tx,
         rows: &BTreeMap<DocumentId, DocumentRow>,
+        moved: &BTreeSet<DocumentId>,
         after: i64,
         changes: &mut BTreeMap<DocumentId, Vec<LoggedChange>>,
     ) -> Result<BTreeMap<DocumentId, BTreeSet<UserId>>, StorageError> {
-        let candidates = rows.values().filter(|row| row.kind.has_responsible());
+        let candidates = rows
+            .values()
+            .filter(|row| row.kind.has_responsible() && moved.contains(&row.document));
         let customers: BTreeSet<CustomerId> = candidates.map(|row| row.customer).collect();
         let customers: Vec<CustomerId> = customers.into_iter().collect();
         let mut reassigned: BTreeMap<DocumentId, BTreeSet<UserId>> = BTreeMap::new();
+        if customers.is_empty() {
+            return Ok(reassigned);
+        }
         for (document, previous) in ownership::list_reassigned(tx, self.org(), &customers, after).await? {
             if rows.contains_key(&document) {
                 reassigned.entry(document).or_default().extend(previous);
