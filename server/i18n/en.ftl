@@ -186,6 +186,15 @@ conflicts-title = { $n ->
    *[other] { $n } fields have two values
 }
 conflicts-hint = Two people wrote the same field without knowing of each other. Both values are kept until somebody chooses.
+late-title = { $n ->
+    [one] One value arrived late
+   *[other] { $n } values arrived late
+}
+late-hint = Somebody wrote these without network, before knowing that the customer had changed hands. The fields show what others have written meanwhile; these values wait here and stay in the history.
+take-over = Take over
+dismiss = Dismiss
+proposal-taken-over = The late value is taken over.
+proposal-dismissed = The field stays as it is. The late value is in its history.
 conflict-settled = The conflict is settled.
 
 devices-title = Devices

@@ -158,6 +158,12 @@ empty-value = （空）
 keep-this = 保留此值
 conflicts-title = { $n } 个字段有两个值
 conflicts-hint = 两个人在互不知情时写了同一字段。两个值都会保留，直到有人作出选择。
+late-title = { $n } 个值迟到
+late-hint = 这些值由他人在无网络时填写，当时不知道客户已经转手。字段显示的是此后别人填写的值；这些值在此等候处理，并保留在历史记录中。
+take-over = 采用
+dismiss = 不采用
+proposal-taken-over = 已采用迟到的值。
+proposal-dismissed = 字段保持不变，迟到的值保留在历史记录中。
 conflict-settled = 冲突已解决。
 
 devices-title = 设备

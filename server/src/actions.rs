@@ -22,6 +22,7 @@ pub mod overview;
 pub mod ownership;
 pub mod people;
 mod places;
+pub mod proposals;
 pub mod quarantine;
 pub mod quarantined;
 pub mod reader;

@@ -23,6 +23,7 @@ pub mod ownership;
 pub mod packed;
 pub mod people;
 pub mod pools;
+pub mod proposals;
 mod reach;
 pub mod read_model;
 pub mod reading;

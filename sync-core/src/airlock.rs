@@ -49,6 +49,7 @@ pub fn admit(document: &mut Document, change: Change, body_bytes: usize, trial: 
     Ok(built)
 }
 
-fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Refusal> {
+/// Runs work that may panic inside the document library; what it worked on is to be dropped then.
+pub(crate) fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Refusal> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| Refusal::TrialFailed)
 }

@@ -6,9 +6,11 @@
 mod changes;
 mod handover;
 mod intents;
+mod late;
 
 pub use changes::{ChangeDecision, CustomerStanding, ExistingDocument, KnownRefusal, PushedDocument, decide_document};
 pub use handover::{
     HeldCustomer, PlanEntry, PlanFault, Portion, Successor, SuccessorFacts, check_plan, deal, refuse_successor,
 };
 pub use intents::{CustomerFactsNow, IntentDecision, IntentFacts, Move, decide_intent, leads_customer};
+pub use late::{Amendment, LATE_AFTER_LOSS, LATE_AFTER_ORDER, Loss, Proposal, amend, was_amended};

@@ -412,7 +412,7 @@ fn a_planned_visit_is_written_by_whoever_is_responsible_until_another_has_checke
 }
 
 #[test]
-fn late_work_is_accepted_and_marked_if_it_is_new_and_kept_for_a_manager_if_it_is_not() {
+fn late_work_is_accepted_and_marked_but_of_a_lost_claim_only_new_activity() {
     let lost = |claim_lost| CustomerStanding::Known {
         rights: ClassRights::NONE,
         before_loss: Some(rights_of(Relation::Owner)),
@@ -428,10 +428,30 @@ fn late_work_is_accepted_and_marked_if_it_is_new_and_kept_for_a_manager_if_it_is
     let edit = Phone::of(card.clone()).edit(&[set("name", "y")]);
     assert_eq!(
         edit.push(Some(existing(card.clone(), OTHER, None)), lost(false)).0,
-        [no_permission()]
+        [late(0)]
     );
-    let claim = edit.push(Some(existing(card, OTHER, None)), lost(true)).0;
-    assert_eq!(claim, [ChangeDecision::Quarantined { code: "claim_lost" }]);
+    let claim_lost = [ChangeDecision::Quarantined { code: "claim_lost" }];
+    assert_eq!(edit.push(Some(existing(card, OTHER, None)), lost(true)).0, claim_lost);
+    assert_eq!(visit.push(None, lost(true)).0, [late(0), late(1)]);
+    let contact = Phone::new(Kind::Contact).edit(&[set("name", "Chen")]);
+    assert_eq!(contact.push(None, lost(true)).0, claim_lost);
+}
+
+#[test]
+fn what_is_begun_without_knowing_of_a_loss_is_late_also_where_it_might_still_be_begun() {
+    // A colleague of the same team may add visits; whoever was the owner adds them late all the same.
+    let standing = CustomerStanding::Known {
+        rights: rights_of(Relation::Team),
+        before_loss: Some(rights_of(Relation::Owner)),
+        claim_lost: false,
+        created_it: false,
+    };
+    let visit = Phone::new(Kind::Visit).edit(&[set("note", "was there")]);
+    assert_eq!(
+        visit.push(None, standing).0,
+        [ChangeDecision::Accepted { built: 0, late: true }]
+    );
+    assert_eq!(visit.push(None, known(Relation::Team)).0, [accepted(0)]);
 }
 
 #[test]

@@ -30,7 +30,9 @@ use crate::{
         documents::{self, DocumentWrite},
         log,
         ownership::{self, CardSummary},
-        people, scopes,
+        people,
+        proposals::{self, ProposalRow},
+        scopes,
         verdicts::{self, ActorRow, EvictionRow, RefusalRow},
     },
 };
@@ -67,6 +69,8 @@ pub struct Job {
     pub enters: BTreeSet<(CustomerId, Scope)>,
     /// What is refused.
     pub refusals: Vec<RefusalRow>,
+    /// Late values that wait for somebody's choice.
+    pub proposals: Vec<ProposalRow>,
     /// Orders to drop customers that are about to be delivered.
     pub evictions: Vec<EvictionRow>,
     /// Orders that were followed.
@@ -106,6 +110,7 @@ impl Job {
             cards: Vec::new(),
             enters: BTreeSet::new(),
             refusals: Vec::new(),
+            proposals: Vec::new(),
             evictions: Vec::new(),
             confirmations: Vec::new(),
             audit: Vec::new(),
@@ -335,6 +340,8 @@ async fn write_beside(tx: &mut Tx, org: OrgId, now: Timestamp, jobs: &[&Job]) ->
     verdicts::insert_actors(tx, org, &actors, now).await?;
     let refusals: Vec<&RefusalRow> = jobs.iter().flat_map(|job| &job.refusals).collect();
     verdicts::insert_refusals(tx, org, now, &refusals).await?;
+    let late: Vec<&ProposalRow> = jobs.iter().flat_map(|job| &job.proposals).collect();
+    proposals::insert(tx, org, &late, now).await?;
     let evictions: Vec<EvictionRow> = jobs.iter().flat_map(|job| job.evictions.iter().copied()).collect();
     verdicts::insert_evictions(tx, org, &evictions, now).await?;
     for order in jobs.iter().flat_map(|job| &job.confirmations) {

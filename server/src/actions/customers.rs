@@ -13,6 +13,7 @@ use super::{ActionError, Code, history::find_readable, reader::Reader};
 use crate::storage::{
     Database, Reach, Tx,
     customers::{self, CustomerFilter, CustomerPlace, CustomerRow, DocumentRow},
+    proposals::{self, ProposalRow},
     search,
     viewers::{self, Named},
 };
@@ -74,6 +75,8 @@ pub struct Shown {
     pub documents: Vec<ShownDocument>,
     /// Those of them that he may write.
     pub writable: BTreeSet<DocumentId>,
+    /// Late values for them that wait for somebody's choice.
+    pub proposals: Vec<ProposalRow>,
     /// How those named in them are called.
     pub people: BTreeMap<UserId, Named>,
 }
@@ -269,14 +272,18 @@ pub async fn show(database: &Database, org: OrgId, user: UserId, customer: Custo
         return Err(unknown());
     }
     let documents: Vec<ShownDocument> = documents.into_iter().map(ShownDocument::of).collect();
+    let mut proposals = proposals::list_open(&mut tx, org, customer).await?;
+    proposals.retain(|proposal| documents.iter().any(|document| document.row.id == proposal.document));
     let mentioned = documents.iter().flat_map(ShownDocument::people);
-    let people = named(&mut tx, org, mentioned.chain(row.owner)).await?;
+    let proposers = proposals.iter().map(|proposal| proposal.author);
+    let people = named(&mut tx, org, mentioned.chain(row.owner).chain(proposers)).await?;
     Ok(Shown {
         customer: row,
         relations,
         rights,
         documents,
         writable,
+        proposals,
         people,
     })
 }

@@ -17,8 +17,8 @@ use super::{
     ownership::{Asker, ask},
     sync::{
         commit_error,
-        push::{Target, document_write},
         standing::Standing,
+        write::{Target, document_write, entered_scope},
     },
 };
 use crate::{
@@ -41,12 +41,23 @@ const TRIES_MAX: usize = 6;
 /// The actor under which the server edits for a person: the same on every node, another after a restore.
 #[must_use]
 pub fn web_actor(log: LogId, user: UserId) -> ActorId {
+    actor_of(log, user, b"")
+}
+
+fn actor_of(log: LogId, user: UserId, purpose: &[u8]) -> ActorId {
     let mut sha = Sha256::new();
     sha.update(log.as_bytes());
     sha.update(user.as_bytes());
+    sha.update(purpose);
     let mut actor = [0; 16];
     actor.copy_from_slice(&sha.finalize()[..16]);
     ActorId(actor)
+}
+
+/// The actor under which the hub puts a person's values back on top of late ones: his, so that they stay under his name.
+#[must_use]
+pub fn hub_actor(log: LogId, user: UserId) -> ActorId {
+    actor_of(log, user, b"hub")
 }
 
 /// Changes fields of a document.
@@ -237,7 +248,7 @@ impl Bench {
             frozen: false,
         });
         job.customers.insert(customer, place.assignment.version);
-        let entered = super::sync::push::entered_scope(&write, &place.memberships);
+        let entered = entered_scope(&write, &place.memberships);
         job.enters.extend(entered.map(|scope| (customer, scope)));
         job.cards.extend(card_summary(&write));
         job.audit.push(

@@ -17,8 +17,8 @@ use super::{
     edit::{card_summary, load},
     ownership::Asker,
     sync::{
-        push::{Target, document_write},
         standing::Standing,
+        write::{Target, document_write},
     },
 };
 use crate::{

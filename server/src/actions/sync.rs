@@ -5,10 +5,12 @@
 //! has the effect of one.
 
 mod cursor;
+mod late;
 mod page;
 mod pull;
-pub(crate) mod push;
+mod push;
 pub(crate) mod standing;
+pub(crate) mod write;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -303,6 +305,8 @@ async fn take(
             user: token.user,
             device: token.device,
             acl_version: session.caller.acl_version,
+            log: session.caller.log,
+            acknowledged_seq: cursor.map_or(0, |cursor| cursor.seq),
             standing: &session.standing,
             tried_every: app.config.limits.tried_every,
             drains: session.drain,

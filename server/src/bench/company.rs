@@ -21,7 +21,7 @@ use crate::{
         organisation::{add_organisation, add_team_in, set_team_read},
         ownership::{Asker, Placing, place_customer},
         people::{NewPerson, add_person_in},
-        sync::push::Target,
+        sync::write::Target,
     },
     app::App,
     storage::{log, ownership::Assignment, scopes::Membership, verdicts::ActorRow},

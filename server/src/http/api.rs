@@ -13,6 +13,7 @@ pub(super) mod input;
 pub(super) mod live;
 mod ownership;
 mod people;
+mod proposals;
 mod quarantine;
 mod shapes;
 mod tokens;
@@ -113,6 +114,7 @@ fn json_api() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(fleet::revoke))
         .routes(routes!(quarantine::list))
         .routes(routes!(quarantine::decide))
+        .routes(routes!(proposals::decide))
         .routes(routes!(audit::list))
         .routes(routes!(changes::list));
     OpenApiRouter::with_openapi(Description::openapi())

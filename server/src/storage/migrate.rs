@@ -17,6 +17,7 @@ const SEARCH_POSTGRES: &str = include_str!("../../../migrations/0002_search.post
 const SIGN_IN_LINKS: &str = include_str!("../../../migrations/0003_sign_in_links.sql");
 pub(super) const HANDOVER: &str = include_str!("../../../migrations/0004_handover.sql");
 pub(super) const WIPE: &str = include_str!("../../../migrations/0005_wipe.sql");
+pub(super) const PROPOSALS: &str = include_str!("../../../migrations/0006_proposals.sql");
 
 pub(super) async fn run_sqlite(pool: &SqlitePool) -> Result<(), MigrateError> {
     migrator(SEARCH_SQLITE, true).run(pool).await
@@ -33,6 +34,7 @@ fn migrator(search: &'static str, sqlite: bool) -> Migrator {
         (3, "sign_in_links", SIGN_IN_LINKS),
         (4, "handover", HANDOVER),
         (5, "wipe", WIPE),
+        (6, "proposals", PROPOSALS),
     ];
     let migrations = migrations
         .into_iter()

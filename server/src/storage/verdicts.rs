@@ -470,23 +470,35 @@ pub async fn confirm_eviction(
     .map(drop))
 }
 
-/// Place of the last loss that the device has confirmed, for each of these customers.
+/// An order given to a device, and what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// The customer.
+    pub customer: CustomerId,
+    /// Place of the loss in the log.
+    pub lost_seq: i64,
+    /// When it was given.
+    pub ordered_at: Timestamp,
+    /// Whether the device has confirmed it.
+    pub is_confirmed: bool,
+}
+
+/// The orders a device was given for these customers.
 ///
 /// # Errors
 /// The driver's.
-pub async fn list_confirmed(
+pub async fn list_orders(
     tx: &mut Tx,
     org: OrgId,
     device: DeviceId,
     customers: &[CustomerId],
-) -> Result<BTreeMap<CustomerId, i64>, StorageError> {
+) -> Result<Vec<Order>, StorageError> {
     if customers.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(Vec::new());
     }
-    let rows: Vec<(Uuid, i64)> = on!(tx, |connection| {
-        let mut query = QueryBuilder::new(
-            "SELECT customer_id, MAX(lost_seq) FROM eviction WHERE confirmed_at IS NOT NULL AND org_id = ",
-        );
+    let rows: Vec<(Uuid, i64, i64, Option<i64>)> = on!(tx, |connection| {
+        let mut query =
+            QueryBuilder::new("SELECT customer_id, lost_seq, ordered_at, confirmed_at FROM eviction WHERE org_id = ");
         query
             .push_bind(org.0)
             .push(" AND device_id = ")
@@ -496,11 +508,38 @@ pub async fn list_confirmed(
         for customer in filled(customers) {
             list.push_bind(customer.0);
         }
-        query.push(") GROUP BY customer_id");
+        query.push(")");
         query.build_query_as().fetch_all(connection).await
     })?;
-    Ok(rows
+    let orders = rows
         .into_iter()
-        .map(|(customer, seq)| (CustomerId(customer), seq))
-        .collect())
+        .map(|(customer, lost_seq, ordered_at, confirmed_at)| Order {
+            customer: CustomerId(customer),
+            lost_seq,
+            ordered_at: Timestamp(ordered_at),
+            is_confirmed: confirmed_at.is_some(),
+        });
+    Ok(orders.collect())
+}
+
+/// When the event at a place of the log happened: an event of ownership, or what came next after one of another kind.
+///
+/// # Errors
+/// The driver's.
+pub async fn time_of_place(tx: &mut Tx, org: OrgId, seq: i64) -> Result<Option<Timestamp>, StorageError> {
+    let at: Option<i64> = on!(tx, |connection| sqlx::query_scalar(
+        "SELECT at FROM ownership_event WHERE org_id = $1 AND seq >= $2 ORDER BY seq LIMIT 1"
+    )
+    .bind(org.0)
+    .bind(seq)
+    .fetch_optional(connection)
+    .await)?;
+    let next: Option<i64> = on!(tx, |connection| sqlx::query_scalar(
+        "SELECT received_at FROM change WHERE org_id = $1 AND log_seq >= $2 ORDER BY log_seq LIMIT 1"
+    )
+    .bind(org.0)
+    .bind(seq)
+    .fetch_optional(connection)
+    .await)?;
+    Ok(at.into_iter().chain(next).min().map(Timestamp))
 }

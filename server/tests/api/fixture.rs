@@ -14,12 +14,13 @@ use server::{
     storage::{
         Database, Tx, devices,
         packed::{self, PackedDocument},
+        proposals::{self, ProposalRow},
         sessions,
     },
     testing::START,
 };
 use sync_core::{
-    document::{BuiltChange, Document, Kind, edits_from_json},
+    document::{BuiltChange, ChangeId, Document, Kind, edits_from_json},
     hub::{PlanEntry, Portion, Successor},
     ids::{ActorId, CustomerId, DeviceId, DocumentId, HandoverId, OrgId, PoolId, TeamId, UserId},
     visibility::{CustomerFacts, Role, Scope, customer_scopes, document_feeds, document_scopes, feeds_of},
@@ -165,6 +166,39 @@ impl Company {
         );
         tx.commit().await.unwrap();
         ticket
+    }
+
+    /// A late value of `author` that waits for a field of a document.
+    pub(crate) async fn proposal(
+        &self,
+        customer: CustomerId,
+        document: DocumentId,
+        kind: Kind,
+        author: UserId,
+        (field, value): (&str, Value),
+    ) -> Uuid {
+        let id = self.seam.uuid();
+        let row = ProposalRow {
+            id,
+            customer,
+            document,
+            kind,
+            field: field.to_owned(),
+            entry: None,
+            value,
+            change: ChangeId {
+                actor: ActorId(self.seam.random()),
+                seq: 1,
+            },
+            author,
+            device: None,
+            device_time: START,
+            received_at: START,
+        };
+        let mut tx = self.database.write().await.unwrap();
+        proposals::insert(&mut tx, self.org, &[&row], START).await.unwrap();
+        tx.commit().await.unwrap();
+        id
     }
 
     /// Writes the changes of a real document in place of the fixture's empty ones.

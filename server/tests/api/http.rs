@@ -236,6 +236,10 @@ async fn t069_every_id_of_another_organisation_is_as_unknown_as_one_that_nobody_
         let ticket = other
             .quarantined(customer, Kind::Visit, UserId(Uuid::nil()), json!({ "note": "n" }))
             .await;
+        let late = json!("late");
+        let proposal = other
+            .proposal(customer, document, Kind::Visit, UserId(Uuid::nil()), ("note", late))
+            .await;
         let heir = other.user("heir", Role::Rep, None, &[]).await;
         let handover = other.handover(theirs, heir).await;
         let token = world.company.token(world.admin).await;
@@ -250,6 +254,7 @@ async fn t069_every_id_of_another_organisation_is_as_unknown_as_one_that_nobody_
                 "users" => theirs.0,
                 "devices" => device.0,
                 "quarantine" => ticket,
+                "proposals" => proposal,
                 "handovers" => handover.0,
                 resource => panic!("a route with an id has no case here: {resource}"),
             };
@@ -282,6 +287,7 @@ fn body_of(method: &Method, path: &str) -> Option<Value> {
         (_, "claim") => Some(json!({})),
         (_, "release") => Some(json!({ "reason": "r" })),
         (_, "state") => Some(json!({ "state": "disabled" })),
+        (_, "decision") if path.contains("/proposals/") => Some(json!({ "decision": "dismiss" })),
         (_, "decision") => Some(json!({ "decision": "refuse", "reason": "r" })),
         (_, "contacts") => Some(json!({ "fields": { "name": "n" } })),
         (_, "opportunities") => Some(json!({ "fields": { "title": "t" } })),

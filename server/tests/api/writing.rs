@@ -2,7 +2,8 @@
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
-use sync_core::{document::Kind, visibility::Role};
+use sync_core::{document::Kind, ids::DocumentId, visibility::Role};
+use uuid::Uuid;
 
 use crate::http::World;
 
@@ -337,5 +338,74 @@ async fn a_quarantined_change_is_decided_once_by_somebody_else_than_its_author()
         assert_eq!(visits[0]["fields"]["note"], "late");
         assert_eq!(visits[0]["author"]["login"], "wang");
         assert_eq!(visits[0]["late"], true);
+    }
+}
+
+#[tokio::test]
+async fn a_late_value_is_taken_over_or_dismissed_once_by_somebody_who_may_write_its_field() {
+    for world in World::all().await {
+        let [li, wang] = [world.li, world.wang];
+        let (li, wang) = (world.company.token(li).await, world.company.token(wang).await);
+        let name = world.test.name;
+        let customer = world
+            .created(&li, "customers", json!({ "fields": { "name": "c", "region": "now" } }))
+            .await;
+        let path = format!("/api/v1/customers/{customer}");
+        let card: Uuid = world.ok(&li, &path).await["card"]["id"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        let mut proposals = Vec::new();
+        for (field, value) in [("region", "late"), ("industry", "late, too")] {
+            let id = world
+                .company
+                .proposal(
+                    customer.parse().unwrap(),
+                    DocumentId(card),
+                    Kind::Card,
+                    world.wang,
+                    (field, json!(value)),
+                )
+                .await;
+            proposals.push(id);
+        }
+        let shown = world.ok(&li, &path).await["proposals"].clone();
+        assert_eq!(shown.as_array().unwrap().len(), 2, "{name}");
+        assert_eq!(
+            (&shown[0]["field"], &shown[0]["value"]),
+            (&json!("region"), &json!("late"))
+        );
+        assert_eq!(shown[0]["author"]["login"], "wang");
+
+        let decision = |id: Uuid| format!("proposals/{id}/decision");
+        let say = |word: &str| json!({ "decision": word });
+        let (status, _) = world
+            .write(&li, Method::POST, &decision(proposals[0]), say("refuse"))
+            .await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{name}");
+        let (status, _) = world
+            .write(&wang, Method::POST, &decision(proposals[0]), say("accept"))
+            .await;
+        assert!(
+            [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN].contains(&status),
+            "{name} {status}"
+        );
+        let (status, answer) = world
+            .write(&li, Method::POST, &decision(proposals[0]), say("accept"))
+            .await;
+        assert_eq!((status, &answer["field"]), (StatusCode::OK, &json!("region")), "{name}");
+        let (status, _) = world
+            .write(&li, Method::POST, &decision(proposals[0]), say("dismiss"))
+            .await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{name}: decided once");
+        let (status, _) = world
+            .write(&li, Method::POST, &decision(proposals[1]), say("dismiss"))
+            .await;
+        assert_eq!(status, StatusCode::OK, "{name}");
+        let after = world.ok(&li, &path).await;
+        assert_eq!(after["card"]["fields"]["region"], "late", "{name}");
+        assert_eq!(after["card"]["fields"]["industry"], json!(null), "{name}");
+        assert_eq!(after["proposals"], json!([]), "{name}");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     airlock::{Trial, admit},
-    document::{Action, BuiltChange, Change, ChangeId, Document, DocumentState, Kind, OpRef, Refusal},
+    document::{Action, BuiltChange, Change, ChangeId, Class, Document, DocumentState, Kind, OpRef, Refusal},
     ids::{ActorId, ChangeHash, UserId},
     protocol::{
         message::{RetryReason, digest},
@@ -335,8 +335,9 @@ impl Decider {
         (sha == refusal.body_sha256).then_some(refusal.decision)
     }
 
-    /// Whether the author may make this change: now, or late because he could until a loss his device has not
-    /// confirmed. New documents are then accepted and marked; edits of shared ones are kept for a manager.
+    /// Whether the author may make this change, and whether it is late: his device has not confirmed a loss before which
+    /// he might have made it. Of somebody who only lost a claim late visits, follow-ups and tickets are taken; everything
+    /// else of his is kept for a manager.
     fn permission(&self, change: &Change) -> Result<bool, ChangeDecision> {
         let CustomerStanding::Known {
             rights,
@@ -348,14 +349,18 @@ impl Decider {
             return Err(rejected("not_found"));
         };
         let begins_card = created_it && self.is_new && self.kind == Kind::Card;
-        if begins_card || self.allows(rights, change) {
+        let was_allowed = before_loss.is_some_and(|before| self.allows(before, change));
+        // What he begins without knowing of the loss is late also where he might still begin it.
+        let comes_late = was_allowed && self.is_own_work();
+        if begins_card || (self.allows(rights, change) && !comes_late) {
             return Ok(false);
         }
-        let code = if claim_lost { "claim_lost" } else { "no_permission" };
-        match before_loss {
-            Some(before) if self.allows(before, change) && self.is_own_work() => Ok(true),
-            _ => Err(ChangeDecision::Quarantined { code }),
+        let counts = !claim_lost || (self.is_own_work() && self.kind.class() == Class::Activity);
+        if was_allowed && counts {
+            return Ok(true);
         }
+        let code = if claim_lost { "claim_lost" } else { "no_permission" };
+        Err(ChangeDecision::Quarantined { code })
     }
 
     /// A new document of a kind of which there are many, or more of one that this message has begun.

@@ -123,6 +123,8 @@ impl<S: Store> Replica<'_, S> {
         if gone && (left || unsent || undecided) {
             return Ok(());
         }
+        // Of a customer that stays, with fewer rights, only the work made with the former ones has to be sent before.
+        left |= unsent;
         if let Some(lost_seq) = row.lost.filter(|_| !left) {
             let confirmation = Confirmation { customer, lost_seq };
             self.store.put_confirmation(confirmation).map_err(ReplicaError::Store)?;

@@ -4,13 +4,17 @@ use server::{
     actions::{
         Code,
         commit::{Job, Outcome},
+        customers,
         people::PlaceChange,
+        proposals::{self, Choice},
         quarantine::{Decision, decide},
     },
     auth::DRAIN_DAYS,
     storage::devices::revoke,
 };
-use sync_core::{document::Kind, ids::CustomerId, protocol::message::Verdict, visibility::UserState};
+use sync_core::{
+    document::Kind, hub::LATE_AFTER_ORDER, ids::CustomerId, protocol::message::Verdict, visibility::UserState,
+};
 use tests::{
     oracle,
     wire::{Client, Company, Draft, grown, text},
@@ -56,25 +60,94 @@ fn ticket(verdict: &Verdict) -> uuid::Uuid {
 }
 
 #[tokio::test]
-async fn t058_late_work_is_taken_or_kept_for_a_manager_and_then_the_customer_goes() {
+async fn t058_late_work_is_taken_under_its_authors_name_and_then_the_customer_goes() {
     for company in Company::each().await {
         let (mut wang, customer, drafts) = left_behind(&company).await;
         let mut li = company.phone("li").await;
         li.pull().await;
-        let verdicts = wang.push(&drafts).await;
-        let mut wanted = vec!["late"; 10];
-        wanted.extend(["quarantined no_permission"; 10]);
-        assert_eq!(all_said(&verdicts), wanted);
-        let (card, needs) = (ticket(&verdicts[10]), ticket(&verdicts[15]));
-        assert!(verdicts[10..15].iter().all(|verdict| ticket(verdict) == card));
-        assert_ne!(card, needs);
-        // The customer has left the phone; the new owner sees the visits, under their author and marked.
+        assert_eq!(all_said(&wang.push(&drafts).await), ["late"; 20]);
+        // The customer has left the phone; the new owner sees everything, under its author and marked.
         assert!(wang.held.values().all(|held| held.customer != customer));
         li.pull().await;
         oracle::check(&company, "li", &li, &[customer]).await;
         let visit = &li.held[&drafts[0].document];
         assert_eq!(visit.author, Some(wang.token.user));
+        assert!(li.shown(li.card(customer), "region").unwrap().contains('4'));
+        assert!(li.shown(drafts_id(&li, customer), "needs").unwrap().contains("late 4"));
         assert_eq!(company.number("SELECT COUNT(*) FROM document WHERE late").await, 10);
+        assert_eq!(company.number("SELECT COUNT(*) FROM change WHERE late").await, 20);
+        assert_eq!(company.number("SELECT COUNT(*) FROM proposal").await, 0);
+    }
+}
+
+#[tokio::test]
+async fn t058_a_late_value_waits_below_what_the_new_owner_has_written() {
+    for company in Company::each().await {
+        let (mut wang, customer, drafts) = left_behind(&company).await;
+        let mut li = company.phone("li").await;
+        li.pull().await;
+        let (card, dossier) = (li.card(customer), drafts_id(&li, customer));
+        let edit = li.edit(card, &[text("region", "li's")]);
+        li.push(&[edit]).await;
+        let mut wanted = vec!["late"; 10];
+        wanted.extend(["amended"; 5]);
+        wanted.extend(["late"; 5]);
+        assert_eq!(all_said(&wang.push(&drafts).await), wanted);
+        let rows = company.rows().await;
+        assert_eq!(
+            all_said(&wang.push(&drafts).await),
+            wanted,
+            "the same when it is sent again"
+        );
+        let after = grown(&rows, &company.rows().await);
+        assert_eq!(after, [], "and nothing is written twice");
+        li.pull().await;
+        oracle::check(&company, "li", &li, &[customer]).await;
+        assert!(li.shown(card, "region").unwrap().contains("li's"));
+        assert!(li.shown(dossier, "needs").unwrap().contains("late 4"));
+        let open = "SELECT COUNT(*) FROM proposal WHERE state = 'open' AND field = 'region'";
+        assert_eq!(company.number(open).await, 1);
+        let (wang_id, li_id) = (wang.token.user, li.token.user);
+        let app = company.app();
+
+        // The new owner takes it over; nobody who may not write the card decides about it.
+        let shown = customers::show(&app.database, company.org, li_id, customer)
+            .await
+            .unwrap();
+        let [proposal] = &shown.proposals[..] else {
+            panic!("{:?}", shown.proposals)
+        };
+        assert_eq!((proposal.author, proposal.value.as_str()), (wang_id, Some("4")));
+        for login in ["wang", "zhao", "auditor"] {
+            let refused = proposals::decide(app, company.asker(login), proposal.id, Choice::TakeOver).await;
+            assert!(refused.is_err(), "{login}");
+        }
+        proposals::decide(app, company.asker("li"), proposal.id, Choice::TakeOver)
+            .await
+            .unwrap();
+        let again = proposals::decide(app, company.asker("li"), proposal.id, Choice::Dismiss).await;
+        assert_eq!(again.unwrap_err().code(), Some(Code::NotFound));
+        li.pull().await;
+        assert!(li.shown(card, "region").unwrap().contains('4'));
+        assert_eq!(company.number(open).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn t062_what_a_device_brings_after_it_knew_waits_for_a_manager_who_decides_once() {
+    for company in Company::each().await {
+        let (mut wang, customer, drafts) = left_behind(&company).await;
+        let mut li = company.phone("li").await;
+        li.pull().await;
+        wang.pull().await;
+        wang.confirm().await;
+        let verdicts = wang.push(&drafts).await;
+        assert_eq!(all_said(&verdicts), ["quarantined no_permission"; 20]);
+        let (card, needs) = (ticket(&verdicts[10]), ticket(&verdicts[15]));
+        assert!(verdicts[10..15].iter().all(|verdict| ticket(verdict) == card));
+        assert_ne!(card, needs);
+        li.pull().await;
+        oracle::check(&company, "li", &li, &[customer]).await;
 
         // Nobody decides about himself or about what he may not write; the new owner accepts one and refuses one.
         let app = company.app();
@@ -94,7 +167,8 @@ async fn t058_late_work_is_taken_or_kept_for_a_manager_and_then_the_customer_goe
         assert!(li.shown(card, "region").unwrap().contains('4'));
         assert!(li.shown(dossier, "needs").unwrap().contains("before"));
         // What was decided is what a repetition hears.
-        let mut wanted = vec!["late"; 15];
+        let mut wanted = vec!["quarantined no_permission"; 10];
+        wanted.extend(["late"; 5]);
         wanted.extend(["rejected no_permission"; 5]);
         assert_eq!(all_said(&wang.push(&drafts).await), wanted);
     }
@@ -130,6 +204,11 @@ async fn t065_a_device_that_ignores_the_order_gets_nothing_newer_and_edits_nothi
         let kept = wang.held.clone();
         wang.pull().await;
         wang.held = kept;
+        // It has been told; a day later it cannot say that it did not know.
+        company
+            .app()
+            .seam
+            .advance_ms(i64::try_from(LATE_AFTER_ORDER.as_millis()).unwrap() + 1);
         let card = li.card(customer);
         let draft = li.edit(card, &[text("region", "secret")]);
         li.push(&[draft]).await;
@@ -264,7 +343,8 @@ async fn t067_somebody_disabled_gets_nothing_and_decides_nothing() {
         let response = wang.send(request).await.unwrap().unwrap();
         assert_eq!(
             all_said(&tests::wire::all_verdicts(&response, 1)),
-            ["quarantined no_permission"]
+            ["late"],
+            "it is kept under his name: he made it while he worked here"
         );
         let refused = sync_core::protocol::message::IntentOutcome::Rejected {
             code: "not_permitted".to_owned(),

@@ -9,26 +9,31 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use sync_core::{
     airlock::Trial,
-    document::{ChangeId, Document, Kind, fixed_changes},
+    document::{ChangeId, Kind, fixed_changes},
     hub::{ChangeDecision, CustomerStanding, ExistingDocument, KnownRefusal, PushedDocument, decide_document},
-    ids::{ActorId, CustomerId, DeviceId, DocumentId, OrgId, UserId},
-    projection::{Attribution, checked_in_by, project},
+    ids::{ActorId, CustomerId, DeviceId, DocumentId, LogId, OrgId, UserId},
+    projection::project,
     protocol::{
         message::{PushDocument, SyncRequest, Verdict, document_id},
         oplist,
     },
-    visibility::{ClassRights, Scope, document_feeds, document_scopes, feeds_of},
+    time::Timestamp,
+    visibility::ClassRights,
 };
 use uuid::Uuid;
 
-use super::standing::{Standing, by_customer};
+use super::{
+    late::{self, Losses, Taken},
+    standing::{Standing, by_customer},
+    write::{Target, document_write, entered_scope},
+};
 use crate::{
     actions::{ActionError, commit::Job, edit::load_error},
     seam::Seam,
     storage::{
         Tx,
         audit::AuditRow,
-        documents::{self, DocumentWrite, LoadedDocument, NewChange},
+        documents::{self, LoadedDocument, NewChange},
         ownership::{self, Assignment, CardSummary},
         scopes::{self, Membership},
         verdicts::{self, ActorRow, RefusalRow},
@@ -52,7 +57,7 @@ pub(super) struct Facts {
     pub(super) assignments: BTreeMap<CustomerId, Assignment>,
     pub(super) memberships: BTreeMap<CustomerId, Vec<Membership>>,
     pub(super) lost_claims: Vec<CustomerId>,
-    pub(super) confirmed: BTreeMap<CustomerId, i64>,
+    pub(super) losses: Losses,
     pub(super) loaded: BTreeMap<DocumentId, LoadedDocument>,
     pub(super) refusals: BTreeMap<(DocumentId, ChangeId), RefusalRow>,
     pub(super) actors: BTreeMap<ActorId, ActorRow>,
@@ -123,12 +128,13 @@ pub(super) async fn read_facts(
         memberships,
         loaded,
         lost_claims: Vec::new(),
-        confirmed: BTreeMap::new(),
+        losses: Losses::default(),
         quarantined_bytes: 0,
     })
 }
 
-/// Adds what decides how something is refused: lost claims, losses the device has confirmed, what it has in quarantine.
+/// Adds what decides how something is refused or marked: lost claims, what the device knows of losses, what it has in
+/// quarantine.
 pub(super) async fn read_losses(
     tx: &mut Tx,
     pusher: &Pusher<'_>,
@@ -137,7 +143,7 @@ pub(super) async fn read_losses(
 ) -> Result<(), ActionError> {
     let org = pusher.org;
     facts.lost_claims = verdicts::list_lost_claims(tx, org, pusher.user, &request.customers).await?;
-    facts.confirmed = verdicts::list_confirmed(tx, org, pusher.device, &request.customers).await?;
+    facts.losses = Losses::read(tx, pusher, &facts.memberships, facts.head).await?;
     facts.quarantined_bytes = verdicts::quarantined_bytes(tx, org, pusher.device).await?;
     Ok(())
 }
@@ -148,6 +154,9 @@ pub(super) struct Pusher<'a> {
     pub(super) user: UserId,
     pub(super) device: DeviceId,
     pub(super) acl_version: i64,
+    pub(super) log: LogId,
+    /// How far in the log the device has got.
+    pub(super) acknowledged_seq: i64,
     pub(super) standing: &'a Standing,
     /// One change in so many is tried in Automerge.
     pub(super) tried_every: NonZeroU64,
@@ -241,7 +250,7 @@ fn decide_one(
     if loaded.is_none() && pushed.kind.is_some_and(takes_place) {
         return malformed(pushed);
     }
-    let standing = customer_standing(pusher, facts, customer, pushed.kind, loaded.as_ref());
+    let standing = customer_standing(pusher, seam.now(), facts, customer, pushed.kind, loaded.as_ref());
     let assignment = facts.assignments.get(&customer).copied();
     let existing = loaded.as_ref().map(|loaded| ExistingDocument {
         document: loaded.document.clone(),
@@ -274,7 +283,7 @@ fn decide_one(
     };
     let (decisions, built, after) = decide_document(pusher.user, &wire, existing, standing, actor_code, known, trial);
     let ticket = seam.uuid();
-    let verdicts: Vec<Verdict> = decisions
+    let mut verdicts: Vec<Verdict> = decisions
         .iter()
         .zip(&pushed.message.changes)
         .map(|(decision, body)| {
@@ -283,10 +292,11 @@ fn decide_one(
             )
         })
         .collect();
+    late::say_amended_again(pusher, loaded.as_ref(), &decisions, &wire, &mut verdicts);
     if built.is_empty() {
         return verdicts;
     }
-    let (Some(kind), Some(after), Some(assignment)) = (pushed.kind, after, assignment) else {
+    let (Some(kind), Some(mut after), Some(assignment)) = (pushed.kind, after, assignment) else {
         return verdicts;
     };
     let late: Vec<bool> = decisions
@@ -296,6 +306,15 @@ fn decide_one(
             _ => None,
         })
         .collect();
+    let taken = Taken {
+        document,
+        customer,
+        kind,
+        before: loaded.as_ref(),
+        built: &built,
+        decisions: &decisions,
+    };
+    let restored = late::amend(pusher, seam, &taken, &mut after, &mut verdicts, job);
     let changes = built
         .into_iter()
         .zip(late)
@@ -305,6 +324,7 @@ fn decide_one(
             device: Some(pusher.device),
             late,
         })
+        .chain(restored)
         .collect();
     let memberships = facts.memberships.get(&customer).map(Vec::as_slice).unwrap_or_default();
     let write = document_write(
@@ -366,6 +386,7 @@ const WITHOUT_RIGHTS: CustomerStanding = CustomerStanding::Known {
 
 fn customer_standing(
     pusher: &Pusher<'_>,
+    now: Timestamp,
     facts: &Facts,
     customer: CustomerId,
     kind: Option<Kind>,
@@ -395,10 +416,11 @@ fn customer_standing(
     if rights.is_empty() && loss.is_none() && !created_it {
         return unknown;
     }
-    let confirmed = facts.confirmed.get(&customer).copied().unwrap_or(0);
     CustomerStanding::Known {
         rights,
-        before_loss: loss.filter(|(lost, _)| *lost > confirmed).map(|(_, before)| before),
+        before_loss: loss
+            .filter(|(lost, _)| facts.losses.may_come_late(customer, *lost, now))
+            .map(|(_, before)| before),
         claim_lost: facts.lost_claims.contains(&customer),
         created_it,
     }
@@ -502,96 +524,4 @@ fn refuse(
 /// Of two changes under one name the audit keeps the second.
 fn equivocation_copy(decision: &ChangeDecision, body: &[u8]) -> Option<String> {
     matches!(decision, ChangeDecision::Rejected { equivocation: true, .. }).then(|| hex::encode(body))
-}
-
-/// The scope a document brings its customer into: that of whoever is responsible for it.
-pub(crate) fn entered_scope(write: &DocumentWrite, memberships: &[Membership]) -> Option<Scope> {
-    let open = |scope: &Scope| {
-        memberships
-            .iter()
-            .any(|membership| membership.scope == *scope && membership.to_seq.is_none())
-    };
-    write.responsible.map(Scope::Responsible).filter(|scope| !open(scope))
-}
-
-/// What a document is and whose.
-pub(crate) struct Target {
-    pub(crate) document: DocumentId,
-    pub(crate) customer: CustomerId,
-    pub(crate) kind: Kind,
-    pub(crate) assignment: Assignment,
-    /// Author of the new changes.
-    pub(crate) author: UserId,
-    pub(crate) device: Option<DeviceId>,
-}
-
-/// The rows of a document after new changes: read model, feeds, responsible person.
-pub(crate) fn document_write(
-    target: Target,
-    before: Option<&LoadedDocument>,
-    after: &Document,
-    changes: Vec<NewChange>,
-    memberships: &[Membership],
-    head: i64,
-) -> DocumentWrite {
-    let mut attributions: BTreeMap<ChangeId, Attribution> =
-        before.map(|loaded| loaded.attributions.clone()).unwrap_or_default();
-    for change in &changes {
-        attributions.insert(
-            change.built.change.id(),
-            Attribution {
-                author: change.author,
-                device: change.device,
-            },
-        );
-    }
-    let attribution = |change: ChangeId| attributions.get(&change).copied();
-    let projection = project(after.state(), attribution);
-    let author = before.map_or_else(
-        || changes.first().map_or(target.author, |change| change.author),
-        |loaded| loaded.row.author,
-    );
-    let responsible = match before {
-        Some(loaded) => loaded.row.responsible,
-        // The author is responsible for what he adds to somebody else's customer, or to one in a pool. What arrives
-        // after a handover is the new owner's to deal with: otherwise the customer would never leave the first phone.
-        None if changes.first().is_some_and(|change| change.late) => None,
-        None => (target.kind.has_responsible() && target.assignment.owner != Some(author)).then_some(author),
-    };
-    let customer_scopes: Vec<Scope> = memberships
-        .iter()
-        .filter(|membership| membership.holds_at(head))
-        .map(|membership| membership.scope)
-        .collect();
-    let mut feeds = feeds_of(&customer_scopes, target.kind);
-    if target.assignment.owner != Some(author) || responsible.is_some() {
-        feeds.extend(document_feeds(&document_scopes(
-            target.kind,
-            author,
-            responsible,
-            false,
-        )));
-    }
-    feeds.sort_unstable();
-    feeds.dedup();
-    let first = changes.first().map(|change| change.built.change.time);
-    DocumentWrite {
-        document: target.document,
-        customer: target.customer,
-        kind: target.kind,
-        expected_version: before.map_or(0, |loaded| loaded.row.version),
-        author,
-        device: before.map_or(target.device, |loaded| loaded.row.device),
-        responsible,
-        created_at: first.unwrap_or_default(),
-        late: changes.first().is_some_and(|change| change.late),
-        checked_in_by: checked_in_by(after.state(), attribution),
-        fields: serde_json::Value::Object(projection.fields).to_string(),
-        conflicts: (!projection.conflicts.is_empty())
-            .then(|| serde_json::to_string(&projection.conflicts).unwrap_or_default()),
-        external_id: None,
-        changes,
-        earlier: before.and_then(|loaded| loaded.packed.clone()),
-        feeds,
-    }
 }

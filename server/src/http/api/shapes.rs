@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     actions::customers::{Listed, Shown, ShownDocument},
-    storage::viewers::Named,
+    storage::{proposals::ProposalRow, viewers::Named},
 };
 
 /// A person, wherever an author, owner or responsible is named.
@@ -207,6 +207,39 @@ impl Conflict {
     }
 }
 
+/// A value that arrived after its author had lost the customer, for a field that somebody else had written meanwhile.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Proposal {
+    id: Uuid,
+    document: Uuid,
+    kind: &'static str,
+    /// The field, or `map.entry`.
+    field: String,
+    #[schema(value_type = Object)]
+    value: Value,
+    author: Person,
+    device: Option<Uuid>,
+    /// By the clock of that device.
+    at: i64,
+    received_at: i64,
+}
+
+impl Proposal {
+    pub(super) fn of(row: &ProposalRow, people: &BTreeMap<UserId, Named>) -> Self {
+        Self {
+            id: row.id,
+            document: row.document.0,
+            kind: row.kind.name(),
+            field: row.path(),
+            value: row.value.clone(),
+            author: Person::of(people, row.author),
+            device: row.device.map(|device| device.0),
+            at: row.device_time.0,
+            received_at: row.received_at.0,
+        }
+    }
+}
+
 /// A customer with everything of it that you may read.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Customer {
@@ -222,6 +255,7 @@ pub(super) struct Customer {
     opportunities: Vec<Document>,
     tickets: Vec<Document>,
     conflicts: Vec<Conflict>,
+    proposals: Vec<Proposal>,
 }
 
 impl Customer {
@@ -232,6 +266,7 @@ impl Customer {
             rights,
             documents,
             writable: _,
+            proposals,
             people,
         } = shown;
         let id = customer.id;
@@ -247,6 +282,7 @@ impl Customer {
             opportunities: Vec::new(),
             tickets: Vec::new(),
             conflicts: Vec::new(),
+            proposals: proposals.iter().map(|row| Proposal::of(row, &people)).collect(),
         };
         for mut document in documents {
             let (id, kind) = (document.row.id.0, document.row.kind);

@@ -167,6 +167,8 @@ fn notice_of(fields: &Fields, words: Words) -> Option<Notice> {
         "follow-up" => words.say("follow-up-added"),
         "edit" => words.say("edit-saved"),
         "resolve" => words.say("conflict-settled"),
+        "taken-over" => words.say("proposal-taken-over"),
+        "dismissed" => words.say("proposal-dismissed"),
         "nothing" => words.say("edit-nothing"),
         _ => return None,
     };

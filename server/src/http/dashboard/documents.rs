@@ -26,6 +26,7 @@ use crate::{
         customers::show_document,
         edit::edit_document,
         history::{History, show_history},
+        proposals::{self, Choice},
     },
     app::App,
     http::Problem,
@@ -36,6 +37,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/documents/{id}/fields", post(edit))
         .route("/documents/{id}/resolve", post(resolve))
         .route("/documents/{id}/history", get(history))
+        .route("/proposals/{id}/decision", post(decide_proposal))
 }
 
 async fn edit(State(app): State<App>, Path(id): Path<String>, form: Posted) -> Result<Response, Problem> {
@@ -69,6 +71,19 @@ async fn resolve(State(app): State<App>, Path(id): Path<String>, form: Posted) -
         }
     }
     finish(&app, &viewer, id, customer, &edits, "done=resolve").await
+}
+
+/// Takes a late value over, or leaves the field as it is.
+async fn decide_proposal(State(app): State<App>, Path(id): Path<String>, form: Posted) -> Result<Response, Problem> {
+    let Posted { viewer, fields } = form;
+    let id = Uuid::parse_str(&id).map_err(|_| Code::NotFound)?;
+    let (choice, done) = match fields.raw("decision") {
+        Some("accept") => (Choice::TakeOver, "done=taken-over"),
+        Some("dismiss") => (Choice::Dismiss, "done=dismissed"),
+        _ => return Err(Code::InvalidRequest.into()),
+    };
+    let decided = proposals::decide(&app, viewer.asker(), id, choice).await?;
+    Ok(back(&viewer, decided.customer, done))
 }
 
 async fn finish(

@@ -8,6 +8,8 @@ use sync_core::{
     time::Timestamp,
 };
 
+use uuid::Uuid;
+
 use super::{Draft, Fields, Notice, timeline::Entry};
 use crate::{
     actions::customers::{Shown, ShownDocument},
@@ -51,6 +53,19 @@ struct DisputedValue {
     when: When,
 }
 
+/// A late value below the one that is shown.
+struct LateValue {
+    id: Uuid,
+    label: String,
+    kind: String,
+    text: String,
+    now: String,
+    who: String,
+    when: When,
+    arrived: When,
+    may_choose: bool,
+}
+
 pub(super) struct Contact {
     id: DocumentId,
     name: String,
@@ -90,6 +105,7 @@ pub(super) struct CustomerPage {
     tags: Vec<String>,
     notice: Option<Notice>,
     disputes: Vec<Dispute>,
+    late: Vec<LateValue>,
     sections: Vec<(String, Vec<Fact>)>,
     contacts: Vec<Contact>,
     deals: Vec<Deal>,
@@ -174,6 +190,7 @@ pub(super) fn customer_page(
             .collect(),
         notice,
         disputes: painter.disputes(),
+        late: painter.late(),
         sections: painter.sections(),
         contacts: painter
             .of_kind(Kind::Contact)
@@ -360,6 +377,37 @@ impl Painter<'_> {
             }
         }
         disputes
+    }
+
+    fn late(&self) -> Vec<LateValue> {
+        let proposals = self.shown.proposals.iter();
+        let found = proposals.filter_map(|proposal| {
+            let mut documents = self.shown.documents.iter();
+            let document = documents.find(|document| document.row.id == proposal.document)?;
+            let label = self.words.of("field-", &proposal.field);
+            let field = document.fields.get(&proposal.field);
+            let now = match &proposal.entry {
+                Some(entry) => field.and_then(|map| map.get(entry)),
+                None => field,
+            };
+            Some(LateValue {
+                id: proposal.id,
+                label: match &proposal.entry {
+                    Some(entry) => format!("{label} · {entry}"),
+                    None => label,
+                },
+                kind: self.describe(document),
+                text: self.value(document, &proposal.field, &proposal.value),
+                now: now
+                    .map(|value| self.value(document, &proposal.field, value))
+                    .unwrap_or_default(),
+                who: self.name(proposal.author),
+                when: self.clock.at(proposal.device_time),
+                arrived: self.clock.at(proposal.received_at),
+                may_choose: self.shown.writable.contains(&proposal.document),
+            })
+        });
+        found.collect()
     }
 
     /// Which document, in a few words.
