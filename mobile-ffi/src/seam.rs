@@ -61,7 +61,7 @@ pub mod steps {
     pub const WIPE_ERASED: &str = "wipe_erased";
     /// The server has heard of it, which is not written down.
     pub const WIPE_CONFIRMED: &str = "wipe_confirmed";
-    /// All of a wipe, at which a process of a debug build can be killed ([`die_at`](super::die_at)). The first is
+    /// All of a wipe, at which a process of a debug build can be killed (`die_at`). The first is
     /// [`ANSWER_STORED`]: the order stands in the store.
     pub const WIPE: [&str; 10] = [
         ANSWER_STORED,
