@@ -8,7 +8,9 @@ mod handover;
 mod intents;
 mod late;
 
-pub use changes::{ChangeDecision, CustomerStanding, ExistingDocument, KnownRefusal, PushedDocument, decide_document};
+pub use changes::{
+    BeforeLoss, ChangeDecision, CustomerStanding, ExistingDocument, KnownRefusal, PushedDocument, decide_document,
+};
 pub use handover::{
     HeldCustomer, PlanEntry, PlanFault, Portion, Successor, SuccessorFacts, check_plan, deal, refuse_successor,
 };

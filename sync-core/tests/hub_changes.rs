@@ -13,7 +13,9 @@ use sha2::{Digest, Sha256};
 use sync_core::{
     airlock::Trial,
     document::{Change, ChangeId, Document, Edit, Kind, Value},
-    hub::{ChangeDecision, CustomerStanding, ExistingDocument, KnownRefusal, PushedDocument, decide_document},
+    hub::{
+        BeforeLoss, ChangeDecision, CustomerStanding, ExistingDocument, KnownRefusal, PushedDocument, decide_document,
+    },
     ids::{ActorId, ChangeHash, UserId},
     protocol::message::{RetryReason, digest},
     time::Timestamp,
@@ -415,7 +417,10 @@ fn a_planned_visit_is_written_by_whoever_is_responsible_until_another_has_checke
 fn late_work_is_accepted_and_marked_but_of_a_lost_claim_only_new_activity() {
     let lost = |claim_lost| CustomerStanding::Known {
         rights: ClassRights::NONE,
-        before_loss: Some(rights_of(Relation::Owner)),
+        before_loss: Some(BeforeLoss {
+            rights: rights_of(Relation::Owner),
+            owned: true,
+        }),
         claim_lost,
         created_it: false,
     };
@@ -430,6 +435,20 @@ fn late_work_is_accepted_and_marked_but_of_a_lost_claim_only_new_activity() {
         edit.push(Some(existing(card.clone(), OTHER, None)), lost(false)).0,
         [late(0)]
     );
+    // A claim lost long ago says nothing of a customer that was his since.
+    assert_eq!(
+        edit.push(Some(existing(card.clone(), OTHER, None)), lost(true)).0,
+        [late(0)]
+    );
+    let lost = |claim_lost| CustomerStanding::Known {
+        rights: ClassRights::NONE,
+        before_loss: Some(BeforeLoss {
+            rights: rights_of(Relation::Pool),
+            owned: false,
+        }),
+        claim_lost,
+        created_it: false,
+    };
     let claim_lost = [ChangeDecision::Quarantined { code: "claim_lost" }];
     assert_eq!(edit.push(Some(existing(card, OTHER, None)), lost(true)).0, claim_lost);
     assert_eq!(visit.push(None, lost(true)).0, [late(0), late(1)]);
@@ -438,11 +457,43 @@ fn late_work_is_accepted_and_marked_but_of_a_lost_claim_only_new_activity() {
 }
 
 #[test]
+fn a_visit_planned_by_another_is_checked_in_late_by_whoever_owned_the_customer() {
+    let planned = theirs(
+        Kind::Visit,
+        &[Edit::Set {
+            key: "planned_at".into(),
+            value: Value::Timestamp(1),
+        }],
+    );
+    let check_in = Phone::of(planned.clone()).edit(&[Edit::Set {
+        key: "started_at".into(),
+        value: Value::Timestamp(2),
+    }]);
+    let mut stored = existing(planned, OTHER, None);
+    stored.facts.owner = Some(OTHER);
+    let lost = |owned| CustomerStanding::Known {
+        rights: ClassRights::NONE,
+        before_loss: Some(BeforeLoss {
+            rights: rights_of(Relation::Owner),
+            owned,
+        }),
+        claim_lost: false,
+        created_it: false,
+    };
+    let late = ChangeDecision::Accepted { built: 0, late: true };
+    assert_eq!(check_in.push(Some(stored.clone()), lost(true)).0, [late]);
+    assert_eq!(check_in.push(Some(stored), lost(false)).0, [no_permission()]);
+}
+
+#[test]
 fn what_is_begun_without_knowing_of_a_loss_is_late_also_where_it_might_still_be_begun() {
     // A colleague of the same team may add visits; whoever was the owner adds them late all the same.
     let standing = CustomerStanding::Known {
         rights: rights_of(Relation::Team),
-        before_loss: Some(rights_of(Relation::Owner)),
+        before_loss: Some(BeforeLoss {
+            rights: rights_of(Relation::Owner),
+            owned: true,
+        }),
         claim_lost: false,
         created_it: false,
     };

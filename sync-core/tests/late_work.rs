@@ -162,6 +162,19 @@ fn values_of_several_people_go_back_each_under_its_author() {
 }
 
 #[test]
+fn a_conflict_of_others_stays_theirs_and_a_late_value_joins_it() {
+    let (mut document, late) = parted(&[set("region", "苏州")], &[&[set("region", "late")]]);
+    let mut office = parted(&[], &[]).0;
+    let built = office
+        .edit(WEB, Timestamp(4), &[set("region", "南京")])
+        .unwrap()
+        .unwrap();
+    take(&mut document, &office, built.change.id());
+    assert_eq!(amended(&mut document, &late), Amendment::default());
+    assert_eq!(shown(&document, "region").len(), 3);
+}
+
+#[test]
 fn a_later_late_edit_is_amended_again() {
     let mut base = Document::new(Kind::Card);
     base.edit(WEB, Timestamp(1), &[set("region", "上海")]).unwrap();
@@ -191,6 +204,7 @@ fn a_device_knows_of_a_loss_once_it_has_confirmed_it_or_a_day_after_it_was_told(
         ordered_at: Some(told),
         confirmed_seq: 0,
         acknowledged_seq: 12,
+        enrolled_at: Timestamp(-1),
     };
     let day_after = told.plus_ms(ms(LATE_AFTER_ORDER));
     assert!(loss.may_come_late(day_after));
@@ -220,6 +234,12 @@ fn a_device_knows_of_a_loss_once_it_has_confirmed_it_or_a_day_after_it_was_told(
     };
     assert!(offline.may_come_late(Timestamp(ms(LATE_AFTER_LOSS))));
     assert!(!offline.may_come_late(Timestamp(ms(LATE_AFTER_LOSS) + 1)));
+    // A device that was enrolled later never had the customer.
+    let new = Loss {
+        enrolled_at: Timestamp(1),
+        ..offline
+    };
+    assert!(!new.may_come_late(Timestamp(2)));
     // A loss without a known time ends with the order only.
     assert!(Loss { at: None, ..offline }.may_come_late(Timestamp(i64::MAX / 2)));
 }

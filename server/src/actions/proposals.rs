@@ -25,8 +25,8 @@ pub enum Choice {
 /// Decides an open proposal. Gives what it was.
 ///
 /// # Errors
-/// `not_found` for one that is decided or whose customer he may not see, `not_permitted` for a document he may not write,
-/// those of an edit; the database's.
+/// `not_found` for one that is decided or whose customer he may not see, `not_permitted` for his own and for a document he
+/// may not write, those of an edit; the database's.
 pub async fn decide(app: &App, asker: Asker, id: Uuid, choice: Choice) -> Result<ProposalRow, ActionError> {
     let not_found = || ActionError::refused(Code::NotFound);
     let mut tx = app.database.read().await?;
@@ -39,6 +39,10 @@ pub async fn decide(app: &App, asker: Asker, id: Uuid, choice: Choice) -> Result
         return Err(not_found());
     }
     if !shown.writable.contains(&proposal.document) {
+        return Err(ActionError::refused(Code::NotPermitted));
+    }
+    // What he wrote without knowing somebody else weighs.
+    if proposal.author == asker.user {
         return Err(ActionError::refused(Code::NotPermitted));
     }
     // Written first: a crash between the two leaves a proposal that can be decided again, and nothing lost.

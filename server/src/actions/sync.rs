@@ -279,8 +279,17 @@ async fn take(
         user: token.user,
         device: Some(token.device),
     };
+    let is_ordered = |session: &Session| session.caller.wipe_ordered_at.is_some();
     let intents = if request.intents.is_empty() {
         Vec::new()
+    } else if snapshot.as_ref().is_some_and(|(_, session)| is_ordered(session)) {
+        // It had said that nothing was left; what it asks for since is nobody's.
+        let refused = IntentOutcome::Rejected {
+            code: "not_permitted".to_owned(),
+            owner: None,
+            since: None,
+        };
+        vec![refused; request.intents.len()]
     } else {
         if let Some((tx, _)) = snapshot.take() {
             tx.rollback().await?;
@@ -306,7 +315,11 @@ async fn take(
             device: token.device,
             acl_version: session.caller.acl_version,
             log: session.caller.log,
-            acknowledged_seq: cursor.map_or(0, |cursor| cursor.seq),
+            // Not what this message says alone: an older cursor would unsay what was heard.
+            acknowledged_seq: cursor
+                .map_or(0, |cursor| cursor.seq)
+                .max(session.caller.acknowledged_seq),
+            enrolled_at: session.caller.enrolled_at,
             standing: &session.standing,
             tried_every: app.config.limits.tried_every,
             drains: session.drain,

@@ -20,6 +20,10 @@ pub struct Caller {
     pub revoked_at: Option<Timestamp>,
     /// When it was told to erase everything.
     pub wipe_ordered_at: Option<Timestamp>,
+    /// When it was enrolled.
+    pub enrolled_at: Timestamp,
+    /// The highest place in the log that it has acknowledged.
+    pub acknowledged_seq: i64,
     /// The number of its last message.
     pub last_message: i64,
     /// What that message was.
@@ -56,6 +60,8 @@ struct Row {
     device_state: String,
     revoked_at: Option<i64>,
     wipe_ordered_at: Option<i64>,
+    enrolled_at: i64,
+    acknowledged_seq: i64,
     last_message: i64,
     last_message_sha256: Option<Vec<u8>>,
     role: String,
@@ -74,6 +80,8 @@ impl Row {
             device_state: self.device_state.parse().map_err(|_| unreadable("state of a device"))?,
             revoked_at: self.revoked_at.map(Timestamp),
             wipe_ordered_at: self.wipe_ordered_at.map(Timestamp),
+            enrolled_at: Timestamp(self.enrolled_at),
+            acknowledged_seq: self.acknowledged_seq,
             last_message: self.last_message,
             last_message_sha256: self.last_message_sha256,
             role: self.role.parse().map_err(|_| unreadable("role"))?,
@@ -87,14 +95,15 @@ impl Row {
 }
 
 const FIND_WITH_SCOPES: &str = "SELECT d.user_id, d.state AS device_state, d.revoked_at, d.wipe_ordered_at, \
-     d.last_message, d.last_message_sha256, u.role, u.state, u.acl_version, o.log_id, o.directory_version, h.head, v.scope, v.relation, v.from_seq, v.to_seq \
+     d.enrolled_at, d.acknowledged_seq, d.last_message, d.last_message_sha256, u.role, u.state, u.acl_version, o.log_id, \
+     o.directory_version, h.head, v.scope, v.relation, v.from_seq, v.to_seq \
      FROM device d JOIN user_account u ON u.org_id = d.org_id AND u.user_id = d.user_id \
      JOIN organisation o ON o.org_id = d.org_id JOIN log_head h ON h.org_id = d.org_id \
      LEFT JOIN viewer_scope v ON v.org_id = d.org_id AND v.user_id = d.user_id \
      WHERE d.org_id = $1 AND d.device_id = $2";
 
-const FIND: &str = "SELECT d.user_id, d.state AS device_state, d.revoked_at, d.wipe_ordered_at, d.last_message, \
-     d.last_message_sha256, u.role, u.state, u.acl_version, o.log_id, o.directory_version, h.head \
+const FIND: &str = "SELECT d.user_id, d.state AS device_state, d.revoked_at, d.wipe_ordered_at, d.enrolled_at, \
+     d.acknowledged_seq, d.last_message, d.last_message_sha256, u.role, u.state, u.acl_version, o.log_id, o.directory_version, h.head \
      FROM device d JOIN user_account u ON u.org_id = d.org_id AND u.user_id = d.user_id \
      JOIN organisation o ON o.org_id = d.org_id JOIN log_head h ON h.org_id = d.org_id \
      WHERE d.org_id = $1 AND d.device_id = $2";

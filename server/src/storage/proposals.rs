@@ -53,7 +53,7 @@ impl ProposalRow {
     }
 }
 
-/// Adds proposals. Those that a later value for the same field of the same author replaces are closed.
+/// Adds proposals. Those that a later value for the same field from the same device replaces are closed.
 ///
 /// # Errors
 /// The driver's.
@@ -64,9 +64,10 @@ pub async fn insert(
     received_at: Timestamp,
 ) -> Result<(), StorageError> {
     for proposal in proposals {
-        on!(tx, |connection| sqlx::query(
+        on!(tx, |connection| {
+            sqlx::query(
             "UPDATE proposal SET state = 'dismissed', decided_at = $6 WHERE org_id = $1 AND customer_id = $2 \
-             AND state = 'open' AND document_id = $3 AND author_id = $4 AND field = $5 AND COALESCE(entry, '') = $7"
+             AND state = 'open' AND document_id = $3 AND author_id = $4 AND field = $5 AND COALESCE(entry, '') = $7 AND device_id = $8"
         )
         .bind(org.0)
         .bind(proposal.customer.0)
@@ -75,9 +76,11 @@ pub async fn insert(
         .bind(proposal.field.as_str())
         .bind(received_at.0)
         .bind(proposal.entry.as_deref().unwrap_or_default())
+        .bind(proposal.device.map(|device| device.0))
         .execute(connection)
         .await
-        .map(drop))?;
+        .map(drop)
+        })?;
     }
     for piece in pieces(proposals) {
         on!(tx, |connection| {

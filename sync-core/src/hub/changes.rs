@@ -47,8 +47,8 @@ pub enum CustomerStanding {
     Known {
         /// Rights now.
         rights: ClassRights,
-        /// Rights before an unconfirmed loss.
-        before_loss: Option<ClassRights>,
+        /// What he was before an unconfirmed loss.
+        before_loss: Option<BeforeLoss>,
         /// He claimed it and somebody else got it.
         claim_lost: bool,
         /// He created the customer: its card is his to begin, also in a pool in which he may only read it.
@@ -56,6 +56,15 @@ pub enum CustomerStanding {
     },
     /// The message names another customer than the document has, or the customer of another organisation.
     Mismatch,
+}
+
+/// What somebody was to a customer just before he lost something of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BeforeLoss {
+    /// His rights then.
+    pub rights: ClassRights,
+    /// It was his, and so was what nobody else was responsible for.
+    pub owned: bool,
 }
 
 /// A verdict given earlier to a change that was not accepted.
@@ -349,12 +358,19 @@ impl Decider {
             return Err(rejected("not_found"));
         };
         let begins_card = created_it && self.is_new && self.kind == Kind::Card;
-        let was_allowed = before_loss.is_some_and(|before| self.allows(before, change));
+        let was_allowed = before_loss.is_some_and(|before| {
+            let owner = self
+                .facts
+                .and_then(|facts| if before.owned { Some(self.me) } else { facts.owner });
+            let facts = self.facts.map(|facts| DocumentFacts { owner, ..facts });
+            self.allows_on(facts.as_ref(), before.rights, change)
+        });
         // What he begins without knowing of the loss is late also where he might still begin it.
         let comes_late = was_allowed && self.is_own_work();
         if begins_card || (self.allows(rights, change) && !comes_late) {
             return Ok(false);
         }
+        let claim_lost = claim_lost && !before_loss.is_some_and(|before| before.owned);
         let counts = !claim_lost || (self.is_own_work() && self.kind.class() == Class::Activity);
         if was_allowed && counts {
             return Ok(true);
@@ -369,7 +385,11 @@ impl Decider {
     }
 
     fn allows(&self, rights: ClassRights, change: &Change) -> bool {
-        let Some(facts) = &self.facts else {
+        self.allows_on(self.facts.as_ref(), rights, change)
+    }
+
+    fn allows_on(&self, facts: Option<&DocumentFacts>, rights: ClassRights, change: &Change) -> bool {
+        let Some(facts) = facts else {
             let rights = rights.of(self.kind);
             return rights.may_write() || (rights.may_create() && !self.kind.is_single());
         };

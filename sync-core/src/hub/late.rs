@@ -34,8 +34,10 @@ pub struct Loss {
     pub ordered_at: Option<Timestamp>,
     /// Place of the last loss of this customer that the device has confirmed; 0 if none.
     pub confirmed_seq: i64,
-    /// How far in the log the device says that it has got.
+    /// How far in the log the device has ever said that it has got.
     pub acknowledged_seq: i64,
+    /// When the device was enrolled: one that came later has never had what was lost.
+    pub enrolled_at: Timestamp,
 }
 
 impl Loss {
@@ -48,7 +50,9 @@ impl Loss {
         let told = self.ordered_at.filter(|_| self.acknowledged_seq >= self.seq);
         self.confirmed_seq < self.seq
             && told.is_none_or(|ordered| within(ordered, LATE_AFTER_ORDER))
-            && self.at.is_none_or(|at| within(at, LATE_AFTER_LOSS))
+            && self
+                .at
+                .is_none_or(|at| at >= self.enrolled_at && within(at, LATE_AFTER_LOSS))
     }
 }
 
@@ -206,11 +210,17 @@ fn overruled(
             value,
         })
         .collect();
-    let (author, value) = visible
+    let others: Vec<(ChangeId, Value)> = visible
         .iter()
         .filter_map(|entry| behind(entry))
         .filter(|(change, _)| !late.contains(change))
-        .find_map(|(change, value)| Some((author_of(change).filter(|author| *author != me)?, value)))?;
+        .collect();
+    let (change, value) = others.first()?.clone();
+    let author = author_of(change).filter(|author| *author != me)?;
+    // Between others who disagree nobody chooses for them: the late value joins what stands side by side.
+    if others.iter().any(|(_, other)| *other != value) {
+        return None;
+    }
     // Two who wrote the same have no disagreement.
     let differs = proposals.iter().any(|proposal| proposal.value != value);
     differs.then_some((author, value, proposals))

@@ -196,6 +196,18 @@ async fn t058_once_the_loss_is_confirmed_nothing_more_is_late() {
 }
 
 #[tokio::test]
+async fn t058_a_phone_enrolled_after_the_loss_has_nothing_that_could_come_late() {
+    for company in Company::each().await {
+        let (_, customer, _) = left_behind(&company).await;
+        company.app().seam.advance_ms(1);
+        let mut second = company.phone("wang").await;
+        second.pull().await;
+        let visit = second.write(customer, Kind::Visit, &[text("note", "remembered")]);
+        assert_eq!(all_said(&second.push(&[visit]).await), ["quarantined no_permission"]);
+    }
+}
+
+#[tokio::test]
 async fn t065_a_device_that_ignores_the_order_gets_nothing_newer_and_edits_nothing() {
     for company in Company::each().await {
         let (mut wang, customer, drafts) = left_behind(&company).await;
@@ -223,6 +235,12 @@ async fn t065_a_device_that_ignores_the_order_gets_nothing_newer_and_edits_nothi
         }
         assert_eq!(
             all_said(&wang.push(&drafts[10..11]).await),
+            vec!["quarantined no_permission"; 5]
+        );
+        // What it has once acknowledged it does not unsay with an older cursor, or with none.
+        wang.cursor = None;
+        assert_eq!(
+            all_said(&wang.push(&drafts[11..12]).await),
             vec!["quarantined no_permission"; 5]
         );
         let after = grown(&before, &company.rows().await);

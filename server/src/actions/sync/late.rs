@@ -64,6 +64,7 @@ impl Losses {
                     .max()
                     .unwrap_or(0),
                 acknowledged_seq: pusher.acknowledged_seq,
+                enrolled_at: pusher.enrolled_at,
             };
             (customer, loss)
         });

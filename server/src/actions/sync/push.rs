@@ -10,7 +10,9 @@ use sha2::{Digest, Sha256};
 use sync_core::{
     airlock::Trial,
     document::{ChangeId, Kind, fixed_changes},
-    hub::{ChangeDecision, CustomerStanding, ExistingDocument, KnownRefusal, PushedDocument, decide_document},
+    hub::{
+        BeforeLoss, ChangeDecision, CustomerStanding, ExistingDocument, KnownRefusal, PushedDocument, decide_document,
+    },
     ids::{ActorId, CustomerId, DeviceId, DocumentId, LogId, OrgId, UserId},
     projection::project,
     protocol::{
@@ -18,7 +20,7 @@ use sync_core::{
         oplist,
     },
     time::Timestamp,
-    visibility::ClassRights,
+    visibility::{ClassRights, Relation},
 };
 use uuid::Uuid;
 
@@ -157,6 +159,7 @@ pub(super) struct Pusher<'a> {
     pub(super) log: LogId,
     /// How far in the log the device has got.
     pub(super) acknowledged_seq: i64,
+    pub(super) enrolled_at: Timestamp,
     pub(super) standing: &'a Standing,
     /// One change in so many is tried in Automerge.
     pub(super) tried_every: NonZeroU64,
@@ -420,7 +423,13 @@ fn customer_standing(
         rights,
         before_loss: loss
             .filter(|(lost, _)| facts.losses.may_come_late(customer, *lost, now))
-            .map(|(_, before)| before),
+            .map(|(lost, rights)| BeforeLoss {
+                rights,
+                owned: pusher
+                    .standing
+                    .relations_at(memberships, lost - 1)
+                    .contains(Relation::Owner),
+            }),
         claim_lost: facts.lost_claims.contains(&customer),
         created_it,
     }
