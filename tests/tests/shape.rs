@@ -226,6 +226,33 @@ fn files_are_short_enough_to_be_read_in_one_go() {
 }
 
 #[test]
+fn no_statement_has_a_bare_bound_limit() {
+    // SQLite reads the value of one to plan by it, and so plans the statement anew at every use.
+    let mut found = Vec::new();
+    for Source { path, text } in sources("server/src/storage") {
+        let bound = text.match_indices("LIMIT $").map(|(at, mark)| at + mark.len());
+        let pushed = text.match_indices(" LIMIT \")").map(|(at, mark)| at + mark.len());
+        for at in bound {
+            let rest = text[at..].trim_start_matches(|letter: char| letter.is_ascii_digit());
+            if !rest.starts_with(" + 0") {
+                found.push(format!("{path}: LIMIT ${}", &text[at..at + 1]));
+            }
+        }
+        for at in pushed {
+            let statement = text[at..].split(';').next().unwrap_or_default();
+            if statement.contains("push_bind") && !statement.contains("\" + 0") {
+                found.push(format!("{path}: {}", statement.trim()));
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "write LIMIT … + 0 (migrations/README.md):\n{}",
+        found.join("\n")
+    );
+}
+
+#[test]
 fn the_repository_names_no_place_of_the_machine_it_was_written_on() {
     // Put together here so that this file does not contain them.
     let forbidden = [["/wo", "rk/"].concat(), ["shared/", "design"].concat()];

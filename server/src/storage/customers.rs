@@ -190,7 +190,10 @@ pub async fn list_customers(
         let mut query = QueryBuilder::new(CUSTOMER_COLUMNS);
         push_matching(&mut query, org, reach, filter);
         push_after(&mut query, after);
-        query.push(" ORDER BY c.name, c.customer_id LIMIT ").push_bind(limit);
+        query
+            .push(" ORDER BY c.name, c.customer_id LIMIT ")
+            .push_bind(limit)
+            .push(" + 0");
         query.build_query_as().fetch_all(connection).await
     })?;
     Ok(rows.into_iter().map(CustomerRow::from).collect())
@@ -367,7 +370,10 @@ pub async fn list_by_id(tx: &mut Tx, org: OrgId, after: Uuid, limit: i64) -> Res
         let mut query = QueryBuilder::new(CUSTOMER_COLUMNS);
         query.push("FROM customer c WHERE c.org_id = ").push_bind(org.0);
         query.push(" AND c.customer_id > ").push_bind(after);
-        query.push(" ORDER BY c.customer_id LIMIT ").push_bind(limit);
+        query
+            .push(" ORDER BY c.customer_id LIMIT ")
+            .push_bind(limit)
+            .push(" + 0");
         query.build_query_as().fetch_all(connection).await
     })?;
     Ok(rows.into_iter().map(CustomerRow::from).collect())

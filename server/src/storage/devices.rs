@@ -314,7 +314,7 @@ pub async fn list(
         query
             .push(" AND device_id > ")
             .push_bind(after.map_or(Uuid::nil(), |device| device.0));
-        query.push(" ORDER BY device_id LIMIT ").push_bind(limit);
+        query.push(" ORDER BY device_id LIMIT ").push_bind(limit).push(" + 0");
         query.build_query_as().fetch_all(c).await
     })?;
     rows.into_iter().map(Row::into_device).collect()

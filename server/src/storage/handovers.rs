@@ -209,7 +209,8 @@ pub async fn list(
         query.push(", ").push_bind(id);
         query
             .push(") ORDER BY done_at DESC, handover_id DESC LIMIT ")
-            .push_bind(limit);
+            .push_bind(limit)
+            .push(" + 0");
         query.build_query_as().fetch_all(connection).await
     })?;
     Ok(rows.into_iter().map(HandoverRow::from).collect())
@@ -243,7 +244,7 @@ pub async fn list_items(
             }
             None => {}
         }
-        query.push(" ORDER BY seq LIMIT ").push_bind(limit);
+        query.push(" ORDER BY seq LIMIT ").push_bind(limit).push(" + 0");
         query.build_query_as().fetch_all(connection).await
     })?;
     Ok(rows.into_iter().map(HandoverItem::from).collect())

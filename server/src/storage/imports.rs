@@ -149,7 +149,7 @@ pub async fn list_customers(
         if let Some(after) = after {
             query.push(" AND customer_id > ").push_bind(after.0);
         }
-        query.push(" ORDER BY customer_id LIMIT ").push_bind(limit);
+        query.push(" ORDER BY customer_id LIMIT ").push_bind(limit).push(" + 0");
         query.build_query_as().fetch_all(connection).await
     })?;
     Ok(rows.into_iter().map(KnownCustomer::from).collect())
@@ -259,7 +259,7 @@ pub async fn list_documents(
         if let Some(after) = after {
             query.push(" AND document_id > ").push_bind(after.0);
         }
-        query.push(" ORDER BY document_id LIMIT ").push_bind(limit);
+        query.push(" ORDER BY document_id LIMIT ").push_bind(limit).push(" + 0");
         query.build_query_as().fetch_all(connection).await
     })?;
     Ok(rows.into_iter().map(KnownDocument::from).collect())

@@ -194,7 +194,10 @@ pub async fn list_owned(
             .push(" AND customer_id IN (SELECT customer_id FROM customer WHERE org_id = ")
             .push_bind(org.0);
         query.push(" AND owner_id = ").push_bind(owner.0);
-        query.push(") ORDER BY customer_id LIMIT ").push_bind(limit);
+        query
+            .push(") ORDER BY customer_id LIMIT ")
+            .push_bind(limit)
+            .push(" + 0");
         query.build_query_as().fetch_all(connection).await
     })?;
     Ok(rows.into_iter().map(PlacedCustomer::from).collect())

@@ -48,7 +48,10 @@ pub async fn list_after(tx: &mut Tx, org: OrgId, after: Uuid, limit: i64) -> Res
             .push(" FROM document d WHERE d.org_id = ")
             .push_bind(org.0);
         query.push(" AND d.document_id > ").push_bind(after);
-        query.push(" ORDER BY d.document_id LIMIT ").push_bind(limit);
+        query
+            .push(" ORDER BY d.document_id LIMIT ")
+            .push_bind(limit)
+            .push(" + 0");
         query.build_query_as().fetch_all(connection).await
     })?;
     let places: Vec<(CustomerId, DocumentId)> = rows

@@ -84,7 +84,7 @@ pub async fn list_log(tx: &mut Tx, org: OrgId, after: i64, limit: i64) -> Result
              JOIN customer c ON c.org_id = d.org_id AND c.customer_id = d.customer_id WHERE l.org_id = ",
         );
         query.push_bind(org.0).push(" AND l.log_seq > ").push_bind(after);
-        query.push(" ORDER BY l.log_seq LIMIT ").push_bind(limit);
+        query.push(" ORDER BY l.log_seq LIMIT ").push_bind(limit).push(" + 0");
         query.build_query_as().fetch_all(connection).await
     })?;
     type RawEvent = (i64, Uuid, Uuid, i64, String, Option<Uuid>, Option<Uuid>);
