@@ -7,7 +7,7 @@ use sync_core::{
     document::Document,
     ids::UserId,
     protocol::oplist,
-    visibility::UserState,
+    visibility::{Scope, UserState},
 };
 use uuid::Uuid;
 
@@ -27,7 +27,8 @@ use crate::{
         Tx,
         audit::AuditRow,
         documents::{LoadedDocument, NewChange},
-        log, organisation, ownership, people, scopes,
+        log, organisation, ownership, people,
+        scopes::{self, Membership},
         verdicts::{self, RefusalRow},
     },
 };
@@ -90,7 +91,8 @@ pub async fn decide(
 }
 
 /// Whoever may write the document's kind at that customer may decide what comes into it: the owner, his managers, the
-/// office. The author does not decide about himself.
+/// office. Of a customer that was never made, because its creation was refused, those who may see all customers. The author
+/// does not decide about himself.
 async fn check_right(tx: &mut Tx, asker: Asker, row: &RefusalRow) -> Result<(), ActionError> {
     let not_found = || ActionError::refused(Code::NotFound);
     let account = people::find(tx, asker.org, asker.user).await?.ok_or_else(not_found)?;
@@ -99,7 +101,15 @@ async fn check_right(tx: &mut Tx, asker: Asker, row: &RefusalRow) -> Result<(), 
         held: scopes::list_held(tx, asker.org, asker.user).await?,
         policy: organisation::find_settings(tx, asker.org).await?.policy,
     };
-    let memberships = scopes::list_memberships(tx, asker.org, &[row.customer]).await?;
+    let mut memberships = scopes::list_memberships(tx, asker.org, &[row.customer]).await?;
+    if memberships.is_empty() {
+        memberships.push(Membership {
+            customer: row.customer,
+            scope: Scope::Org(asker.org),
+            from_seq: 0,
+            to_seq: None,
+        });
+    }
     let head = log::head(tx, asker.org).await?;
     let rights = standing.rights_at(&memberships, head).of(row.kind);
     // Of visits everybody but the author only comments; who may do that and add own ones decides about late ones.

@@ -2,7 +2,11 @@
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
-use sync_core::{document::Kind, ids::DocumentId, visibility::Role};
+use sync_core::{
+    document::Kind,
+    ids::{CustomerId, DocumentId},
+    visibility::Role,
+};
 use uuid::Uuid;
 
 use crate::http::World;
@@ -338,6 +342,33 @@ async fn a_quarantined_change_is_decided_once_by_somebody_else_than_its_author()
         assert_eq!(visits[0]["fields"]["note"], "late");
         assert_eq!(visits[0]["author"]["login"], "wang");
         assert_eq!(visits[0]["late"], true);
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_for_a_customer_that_was_never_made_is_read_and_refused_by_the_office() {
+    for world in World::all().await {
+        let name = world.test.name;
+        let office = world.company.user("office", Role::BackOffice, None, &[]).await;
+        let [office, mei] = [office, world.mei];
+        let (office, mei) = (world.company.token(office).await, world.company.token(mei).await);
+        let never = CustomerId(Uuid::from_u128(7));
+        let note = json!({ "note": "wants forty" });
+        let ticket = world.company.quarantined(never, Kind::Visit, world.wang, note).await;
+        let waiting = world.ok(&office, "/api/v1/quarantine").await["items"].clone();
+        assert_eq!(
+            waiting[0]["writes"][0]["value"], "wants forty",
+            "{name}: to be entered by hand"
+        );
+        assert_eq!(world.ok(&mei, "/api/v1/quarantine").await["items"], json!([]), "{name}");
+        let path = format!("quarantine/{ticket}/decision");
+        let say = |word: &str| json!({ "decision": word, "reason": "entered by hand" });
+        let (status, _) = world.write(&mei, Method::POST, &path, say("refuse")).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{name}");
+        let (status, _) = world.write(&office, Method::POST, &path, say("accept")).await;
+        assert_eq!(status, StatusCode::CONFLICT, "{name}: there is nothing to add it to");
+        let (status, _) = world.write(&office, Method::POST, &path, say("refuse")).await;
+        assert_eq!(status, StatusCode::OK, "{name}");
     }
 }
 
