@@ -43,9 +43,9 @@
     let source = null, met = false;
     const connect = () => {
       source = new EventSource("/events");
-      source.addEventListener("hello", () => {
-        // Not at first: the page is fresh. After a gap it may not be.
-        if (met) refresh();
+      source.addEventListener("hello", (event) => {
+        // What came between the page's reading and this was not told to it; nor what a gap has swallowed.
+        if (met || event.data !== byId("main").dataset.seen) refresh();
         met = true;
         since = null;
         show();

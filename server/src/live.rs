@@ -59,6 +59,7 @@ struct Client {
 pub struct Subscription {
     live: Live,
     number: u64,
+    seen: i64,
     pokes: mpsc::Receiver<()>,
 }
 
@@ -68,12 +69,7 @@ impl Live {
     /// # Errors
     /// `rate_limited` for too many connections of one person, `overloaded` while the server stops, or the database's.
     pub async fn subscribe(&self, database: &Database, org: OrgId, user: UserId) -> Result<Subscription, ActionError> {
-        let mut tx = database.read().await?;
-        let seen = reading::list_heads(&mut tx, &[org])
-            .await?
-            .first()
-            .map_or(0, |(_, head)| *head);
-        drop(tx);
+        let seen = find_head(database, org).await?;
         if self.0.closed.is_cancelled() {
             return Err(ActionError::refused(Code::Overloaded).retry_after(1));
         }
@@ -99,6 +95,7 @@ impl Live {
         Ok(Subscription {
             live: self.clone(),
             number,
+            seen,
             pokes,
         })
     }
@@ -124,6 +121,12 @@ impl Live {
 }
 
 impl Subscription {
+    /// Where the organisation's log ended when the client connected: later changes are poked about.
+    #[must_use]
+    pub fn seen(&self) -> i64 {
+        self.seen
+    }
+
     /// Whether a poke is pending; takes it.
     #[doc(hidden)]
     pub fn try_poked(&mut self) -> bool {
@@ -140,6 +143,16 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         self.live.clients().by_number.remove(&self.number);
     }
+}
+
+/// Where an organisation's log ends.
+///
+/// # Errors
+/// The database's.
+pub async fn find_head(database: &Database, org: OrgId) -> Result<i64, StorageError> {
+    let mut tx = database.read().await?;
+    let heads = reading::list_heads(&mut tx, &[org]).await?;
+    Ok(heads.first().map_or(0, |(_, head)| *head))
 }
 
 // What is known of a person between rounds; read again when the version of his rights has changed.

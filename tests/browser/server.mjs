@@ -1,7 +1,7 @@
 // A company on a server of its own for one test file: people, customers, phones, all through the command line.
 
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -79,11 +79,11 @@ export function fill(server, customers = 120) {
   return { org, pool };
 }
 
-/** A phone: the terminal client on a store of its own. */
+/** Somebody's phone: the terminal client on a store of its own, the same each time it is asked for. */
 export function phone(server, login) {
   const store = join(server.folder, `phone-${login}`);
   const rep = (...args) => run(["rep", "--store", store, ...args, "--json"]);
-  rep("enroll", "--server", server.url, "--login", login);
+  if (!existsSync(store)) rep("enroll", "--server", server.url, "--login", login);
   rep("sync");
   return rep;
 }

@@ -4,30 +4,22 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::response::sse::Event;
 use futures::{Stream, stream};
-use sync_core::{
-    ids::{OrgId, UserId},
-    time::Timestamp,
-};
+use sync_core::time::Timestamp;
 
-use crate::{actions::ActionError, app::App};
+use crate::{app::App, live::Subscription};
 
-/// An event named `event` with `data` for each poke of a person, until `until` or until the server stops.
-///
-/// # Errors
-/// As [`crate::live::Live::subscribe`].
-pub(super) async fn pokes(
+/// An event named `event` with `data` for each poke of a subscription, until `until` or until the server stops.
+pub(super) fn pokes(
     app: &App,
-    org: OrgId,
-    user: UserId,
+    subscription: Subscription,
     until: Timestamp,
     event: &'static str,
     data: &'static str,
-) -> Result<impl Stream<Item = Result<Event, Infallible>> + use<>, ActionError> {
+) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
     let left_ms = until.since_ms(app.seam.now());
     let end = tokio::time::Instant::now() + Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
-    let subscription = app.live.subscribe(&app.database, org, user).await?;
     let stopping = app.stopping.clone();
-    Ok(stream::unfold(
+    stream::unfold(
         (subscription, stopping),
         move |(mut subscription, stopping)| async move {
             tokio::select! {
@@ -39,5 +31,5 @@ pub(super) async fn pokes(
                 () = stopping.cancelled() => None,
             }
         },
-    ))
+    )
 }

@@ -91,7 +91,8 @@ impl FromRequestParts<App> for Listener {
 async fn live(State(app): State<App>, listener: Listener) -> Result<Response, Problem> {
     let Listener { org, user, expires_at } = listener;
     // Browsers drop an event without data; this is none that says anything.
-    let pokes = pokes(&app, org, user, expires_at, "poke", "{}").await?;
+    let subscription = app.live.subscribe(&app.database, org, user).await?;
+    let pokes = pokes(&app, subscription, expires_at, "poke", "{}");
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("");
     Ok(Sse::new(pokes).keep_alive(keep_alive).into_response())
 }

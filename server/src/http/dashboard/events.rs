@@ -30,10 +30,15 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn events(State(app): State<App>, viewer: Viewer) -> Result<Response, Problem> {
-    // Said at once: whatever happened before the page was connected, it asks for now.
-    let hello = stream::once(async { Ok::<_, Infallible>(Event::default().event("hello").data("-").retry(RETRY)) });
     let person = &viewer.person;
-    let pokes = pokes(&app, person.org, person.user, person.expires_at, "customers", "-").await?;
+    let subscription = app.live.subscribe(&app.database, person.org, person.user).await?;
+    // Said at once: a page that is older than this asks again, for nothing will tell it of what came in between.
+    let hello = Event::default()
+        .event("hello")
+        .data(subscription.seen().to_string())
+        .retry(RETRY);
+    let pokes = pokes(&app, subscription, person.expires_at, "customers", "-");
+    let hello = stream::once(async { Ok::<_, Infallible>(hello) });
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("");
     Ok(Sse::new(hello.chain(pokes)).keep_alive(keep_alive).into_response())
 }

@@ -36,6 +36,8 @@ pub(super) struct Frame {
     pub here: String,
     /// It may be asked for again by its address at any time.
     pub live: bool,
+    /// Where the organisation's log ended before the page was read.
+    pub seen: i64,
 }
 
 impl Frame {
@@ -49,6 +51,7 @@ impl Frame {
             csrf: String::new(),
             here: visitor.here.clone(),
             live: false,
+            seen: 0,
         }
     }
 
@@ -60,6 +63,7 @@ impl Frame {
             csrf: viewer.csrf(),
             tab,
             live: true,
+            seen: viewer.seen,
             ..Self::open(&viewer.visitor, title)
         }
     }

@@ -24,6 +24,7 @@ use crate::{
     app::App,
     auth::{self, Person, parse_bytes, to_base64url},
     http::{Problem, problem::Language},
+    live::find_head,
     seam::Seam,
 };
 
@@ -73,6 +74,8 @@ pub(super) struct Viewer {
     pub person: Person,
     /// His time zone: the browser's, else his organisation's.
     pub zone: TimeZone,
+    /// Where the log of his organisation ended before anything was read for the page.
+    pub seen: i64,
     content: Arc<DirectoryContent>,
     csrf_key: [u8; CSRF_BYTES],
     seam: Seam,
@@ -135,6 +138,9 @@ impl FromRequestParts<App> for Viewer {
             }
             Err(error) => return Err(Problem::from(error).into_response()),
         };
+        let seen = find_head(&app.database, person.org)
+            .await
+            .map_err(|error| Problem::from(ActionError::from(error)).into_response())?;
         let content = read_directory(app, person.org)
             .await
             .map_err(|error| Problem::from(error).into_response())?;
@@ -151,6 +157,7 @@ impl FromRequestParts<App> for Viewer {
             visitor,
             person,
             zone,
+            seen,
             content,
             csrf_key,
             seam: app.seam.clone(),
