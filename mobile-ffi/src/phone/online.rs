@@ -31,11 +31,22 @@ const TOKEN_MARGIN_MS: i64 = 15_000;
 const PROOF_CONTEXT: &[u8] = b"fieldpool token v1";
 
 /// An access token.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Token {
     pub(super) text: String,
     /// By this phone's clock.
     pub(super) ends_at: i64,
+}
+
+impl Token {
+    /// That of an answer which came at `now`, if there is one in it.
+    fn of(answer: &Value, now: Timestamp) -> Option<Self> {
+        let text = answer.get("token").and_then(Value::as_str)?.to_owned();
+        // The server's clock is not this phone's, and either may have been set since they last met: what counts is how
+        // long a token lasts. One that ends sooner answers `reauthenticate`.
+        let ends_at = now.plus_ms(TOKEN_LIFETIME_MS).0;
+        Some(Self { text, ends_at })
+    }
 }
 
 /// A problem the server answered with.
@@ -63,6 +74,7 @@ impl<T: Transport> Phone<T> {
             "password": password,
             "name": device_name,
             "public_key": hex::encode(key.verifying_key().to_bytes()),
+            "app_version": env!("CARGO_PKG_VERSION"),
         });
         let answer = match self.ask("/v1/devices", Some(&request), None) {
             Err(PhoneError::Refused { code, message }) if code == "account_not_active" => {
@@ -88,7 +100,11 @@ impl<T: Transport> Phone<T> {
         let word = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default();
         let me = json!({"id": identity.user, "login": word("login"), "name": word("name")});
         let now = self.seam.now();
-        self.token = None;
+        // The first token; where none is given, the key is proved for one.
+        let token = Token::of(&answer, now);
+        let kept = token
+            .as_ref()
+            .map(|token| serde_json::to_vec(token).unwrap_or_default());
         if self.store.tombstone()?.is_some() {
             self.tell_wiped();
             self.store.begin_anew()?;
@@ -104,8 +120,12 @@ impl<T: Transport> Phone<T> {
             tx.put_meta(meta::SERVER, server.trim_end_matches('/').as_bytes())?;
             tx.put_meta(meta::KEY, &key.to_bytes())?;
             tx.put_meta(meta::ME, me.to_string().as_bytes())?;
-            Ok(tx.delete_meta(meta::TOKEN)?)
+            Ok(match &kept {
+                Some(kept) => tx.put_meta(meta::TOKEN, kept)?,
+                None => tx.delete_meta(meta::TOKEN)?,
+            })
         })?;
+        self.token = token;
         Ok(json!({"user": me, "device": identity.device, "org": identity.org}))
     }
 
@@ -229,21 +249,15 @@ impl<T: Transport> Phone<T> {
         now: Timestamp,
         step: impl FnOnce(&mut Replica<'_, StoreTx<'_>>) -> Result<(), PhoneError>,
     ) -> Result<String, PhoneError> {
-        let text = answer.get("token").and_then(Value::as_str).unwrap_or_default();
-        // The server's clock is not this phone's, and either may have been set since they last met: what counts is how
-        // long a token lasts. One that ends sooner answers `reauthenticate`.
-        let ends_at = now.plus_ms(TOKEN_LIFETIME_MS).0;
-        let token = Token {
-            text: text.to_owned(),
-            ends_at,
-        };
+        let token = Token::of(answer, now).unwrap_or_default();
         let kept = serde_json::to_vec(&token).unwrap_or_default();
         self.store.write::<_, PhoneError>(|tx| {
             tx.put_meta(meta::TOKEN, &kept)?;
             step(&mut Replica::open(tx)?)
         })?;
+        let text = token.text.clone();
         self.token = Some(token);
-        Ok(text.to_owned())
+        Ok(text)
     }
 
     /// What a refused proof means for this phone.

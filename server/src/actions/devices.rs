@@ -18,7 +18,7 @@ use crate::{
     storage::{
         Tx,
         audit::{self, AuditRow},
-        devices::{self, DeviceRow, DeviceState},
+        devices::{self, DeviceRow, DeviceState, NewDevice},
         people::Account,
     },
 };
@@ -42,6 +42,8 @@ pub struct Enrolment<'a> {
     pub name: &'a str,
     /// The public half of the key pair made on it.
     pub public_key: [u8; 32],
+    /// Which app speaks.
+    pub app_version: &'a str,
 }
 
 /// An enrolled device.
@@ -56,9 +58,13 @@ pub struct Enrolled {
     pub login: String,
     /// The person's name.
     pub name: String,
+    /// Its first access token: the password has just proved as much as the key would.
+    pub token: String,
+    /// When the token ends.
+    pub expires_at: Timestamp,
 }
 
-/// Enrols a device with the login and password of its user.
+/// Enrols a device with the login and password of its user, and gives it its first access token.
 ///
 /// # Errors
 /// `wrong_credentials`, `too_many_attempts`, `account_not_active`, `device_limit`, `invalid_request`, `overloaded`;
@@ -70,6 +76,7 @@ pub async fn enrol_device(app: &App, enrolment: Enrolment<'_>, address: IpAddr) 
             "name: give the device a name of 1 to {NAME_CHARS_MAX} characters"
         )));
     }
+    check_app_version(enrolment.app_version)?;
     // A weak key would let a signature fit any message.
     if VerifyingKey::from_bytes(&enrolment.public_key).map_or(true, |key| key.is_weak()) {
         return Err(ActionError::invalid(
@@ -91,28 +98,42 @@ pub async fn enrol_device(app: &App, enrolment: Enrolment<'_>, address: IpAddr) 
         return Err(ActionError::refused(code));
     }
     let (device, now) = (DeviceId(app.seam.uuid()), app.seam.now());
-    devices::insert(
-        &mut tx,
-        account.org,
+    let new = NewDevice {
         device,
-        account.user,
+        user: account.user,
         name,
-        &enrolment.public_key,
-        now,
-    )
-    .await?;
+        public_key: &enrolment.public_key,
+        app_version: enrolment.app_version,
+        enrolled_at: now,
+    };
+    devices::insert(&mut tx, account.org, new).await?;
     let row = AuditRow::new(now, "device_enrolled", device)
         .by(account.user)
         .with_device(device);
     audit::append(&mut tx, account.org, &[row]).await?;
     tx.commit().await?;
+    let (token, expires_at) = issue_token(app, now, account.org, account.user, device, false)?;
     Ok(Enrolled {
         device,
         user: account.user,
         org: account.org,
         login: account.login,
         name: account.name,
+        token,
+        expires_at,
     })
+}
+
+fn issue_token(
+    app: &App,
+    now: Timestamp,
+    org: OrgId,
+    user: UserId,
+    device: DeviceId,
+    drain: bool,
+) -> Result<(String, Timestamp), ActionError> {
+    auth::issue_token(&app.keys, now, org, user, device, drain)
+        .map_err(|error| ActionError::Internal(error.to_string()))
 }
 
 /// What a device is asked to sign. Answered for devices that do not exist as well.
@@ -187,8 +208,7 @@ pub async fn prove_device(app: &App, proof: Proof<'_>, address: IpAddr) -> Resul
         audit::append(&mut tx, proof.org, &[row]).await?;
     }
     tx.commit().await?;
-    let (token, expires_at) = auth::issue_token(&app.keys, now, proof.org, account.user, proof.device, drain)
-        .map_err(|error| ActionError::Internal(error.to_string()))?;
+    let (token, expires_at) = issue_token(app, now, proof.org, account.user, proof.device, drain)?;
     Ok(Proved {
         token,
         expires_at,
@@ -205,11 +225,7 @@ async fn check_proof(
 ) -> Result<(DeviceRow, Account), ActionError> {
     let refused = || ActionError::refused(Code::ProofRefused);
     let now = app.seam.now();
-    if proof.app_version.len() > APP_VERSION_BYTES_MAX || proof.app_version.chars().any(char::is_control) {
-        return Err(ActionError::invalid(format!(
-            "app_version: at most {APP_VERSION_BYTES_MAX} bytes"
-        )));
-    }
+    check_app_version(proof.app_version)?;
     let issued_at =
         auth::check_challenge(&app.keys, now, proof.org, proof.device, proof.challenge).ok_or_else(refused)?;
     let (device, account) = devices::find_with_account(tx, proof.org, proof.device)
@@ -220,6 +236,15 @@ async fn check_proof(
         return Err(refused());
     }
     Ok((device, account))
+}
+
+fn check_app_version(version: &str) -> Result<(), ActionError> {
+    if version.len() > APP_VERSION_BYTES_MAX || version.chars().any(char::is_control) {
+        return Err(ActionError::invalid(format!(
+            "app_version: at most {APP_VERSION_BYTES_MAX} bytes"
+        )));
+    }
+    Ok(())
 }
 
 /// Why a device has erased itself, as it says.

@@ -163,31 +163,41 @@ impl Row {
     }
 }
 
+/// A device about to be enrolled.
+#[derive(Debug, Clone, Copy)]
+pub struct NewDevice<'a> {
+    /// Its id.
+    pub device: DeviceId,
+    /// Whose it is.
+    pub user: UserId,
+    /// What he calls it.
+    pub name: &'a str,
+    /// The public half of its key.
+    pub public_key: &'a [u8; 32],
+    /// Which app speaks; empty: not said.
+    pub app_version: &'a str,
+    /// When.
+    pub enrolled_at: Timestamp,
+}
+
 /// Adds a device that has neither proved itself nor sent anything yet.
 ///
 /// # Errors
 /// The driver's.
-pub async fn insert(
-    tx: &mut Tx,
-    org: OrgId,
-    device: DeviceId,
-    user: UserId,
-    name: &str,
-    public_key: &[u8; 32],
-    enrolled_at: Timestamp,
-) -> Result<(), StorageError> {
+pub async fn insert(tx: &mut Tx, org: OrgId, device: NewDevice<'_>) -> Result<(), StorageError> {
     on!(tx, |c| {
         sqlx::query(
             "INSERT INTO device (org_id, device_id, user_id, name, public_key, state, app_version, enrolled_at,
                                  last_proof_at, pending, last_message, acknowledged_seq, security_flags)
-             VALUES ($1, $2, $3, $4, $5, 'active', '', $6, 0, 0, 0, 0, 0)",
+             VALUES ($1, $2, $3, $4, $5, 'active', $6, $7, 0, 0, 0, 0, 0)",
         )
         .bind(org.0)
-        .bind(device.0)
-        .bind(user.0)
-        .bind(name)
-        .bind(&public_key[..])
-        .bind(enrolled_at.0)
+        .bind(device.device.0)
+        .bind(device.user.0)
+        .bind(device.name)
+        .bind(&device.public_key[..])
+        .bind(device.app_version)
+        .bind(device.enrolled_at.0)
         .execute(c)
         .await
         .map(|_| ())

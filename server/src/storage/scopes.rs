@@ -52,6 +52,17 @@ pub struct Membership {
 }
 
 impl Membership {
+    // What stands in a list of scopes as `from to`, where an empty `to` is now. None for what this version cannot read.
+    pub(super) fn read(customer: CustomerId, scope: &[u8], span: &str) -> Option<Self> {
+        let (from, to) = span.split_once(' ')?;
+        Some(Self {
+            customer,
+            scope: Scope::from_bytes(scope).ok()?,
+            from_seq: from.parse().ok()?,
+            to_seq: if to.is_empty() { None } else { Some(to.parse().ok()?) },
+        })
+    }
+
     /// Whether it held right after the event at this place.
     #[must_use]
     pub fn holds_at(&self, seq: i64) -> bool {
@@ -86,25 +97,6 @@ pub async fn list_memberships(
     org: OrgId,
     customers: &[CustomerId],
 ) -> Result<Vec<Membership>, StorageError> {
-    list_memberships_in(tx, org, customers, None).await
-}
-
-/// The memberships, past ones included, of these customers in these scopes: all that decides what somebody with these
-/// scopes may do. None: in every scope.
-///
-/// # Errors
-/// The driver's.
-pub async fn list_memberships_in(
-    tx: &mut Tx,
-    org: OrgId,
-    customers: &[CustomerId],
-    scopes: Option<&[Scope]>,
-) -> Result<Vec<Membership>, StorageError> {
-    let scopes: Vec<[u8; SCOPE_LEN]> = scopes
-        .unwrap_or_default()
-        .iter()
-        .map(|scope| scope.to_bytes())
-        .collect();
     let mut rows: Vec<(Uuid, Vec<u8>, i64, Option<i64>)> = Vec::new();
     for chunk in customers.chunks(LIST_MAX) {
         let some: Vec<(Uuid, Vec<u8>, i64, Option<i64>)> = on!(tx, |connection| {
@@ -116,16 +108,6 @@ pub async fn list_memberships_in(
                 list.push_bind(customer.0);
             }
             query.push(")");
-            if !scopes.is_empty() {
-                // A customer is in few scopes: reading them costs less than asking for each pair, which the bare
-                // condition would make of it.
-                query.push(" AND CASE WHEN scope IN (");
-                let mut list = query.separated(", ");
-                for scope in filled(&scopes) {
-                    list.push_bind(scope.to_vec());
-                }
-                query.push(") THEN 1 ELSE 0 END = 1");
-            }
             query.build_query_as().fetch_all(connection).await
         })?;
         rows.extend(some);

@@ -100,9 +100,20 @@ impl Company {
     pub(crate) async fn device(&self, user: UserId, name: &str) -> DeviceId {
         let device = DeviceId(self.seam.uuid());
         let mut tx = self.database.write().await.unwrap();
-        devices::insert(&mut tx, self.org, device, user, name, &[7; 32], self.seam.now())
-            .await
-            .unwrap();
+        devices::insert(
+            &mut tx,
+            self.org,
+            devices::NewDevice {
+                device,
+                user,
+                name,
+                public_key: &[7; 32],
+                app_version: "",
+                enrolled_at: self.seam.now(),
+            },
+        )
+        .await
+        .unwrap();
         tx.commit().await.unwrap();
         device
     }

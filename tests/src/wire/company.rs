@@ -350,6 +350,7 @@ pub(super) async fn enrol(app: &App, login: &str, org: OrgId) -> Client {
         password: PASSWORD,
         name: "phone",
         public_key: key.verifying_key().to_bytes(),
+        app_version: "",
     };
     let enrolled = enrol_device(app, enrolment, HERE).await.unwrap();
     let proved = prove(app, org, enrolled.device, &key, proof_message, |proof| {

@@ -16,7 +16,6 @@ use crate::{
         ActionError, Code,
         ownership::{Asker, Cause, Handing, Transfer, moved, write_transfers},
         reader::Reader,
-        sync::standing::by_customer,
     },
     app::App,
     storage::{
@@ -27,7 +26,7 @@ use crate::{
         ownership::{self, Assignment},
         packed::{self, PackedDocument},
         people,
-        scopes::{self, Membership},
+        scopes::Membership,
     },
 };
 
@@ -173,10 +172,11 @@ impl Facts {
             .map(|item| item.customer)
             .collect();
         let with_documents: Vec<CustomerId> = with_documents.into_iter().collect();
+        let (assignments, memberships) = ownership::list_with_memberships(tx, org, &customers, None).await?;
         Ok(Self {
             items,
-            assignments: ownership::list_assignments(tx, org, &customers).await?,
-            memberships: by_customer(scopes::list_memberships(tx, org, &customers).await?),
+            assignments,
+            memberships,
             documents: packed::list_by_customer(tx, org, &with_documents).await?,
         })
     }

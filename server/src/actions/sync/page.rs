@@ -1,5 +1,7 @@
 //! A page under construction: what is named by index, what is sent, how large it is.
 
+use std::collections::{BTreeMap, btree_map::Entry};
+
 use serde_bytes::ByteBuf;
 use sync_core::{
     document::Kind,
@@ -46,6 +48,8 @@ pub(super) struct Page {
     org: OrgId,
     server_time: Timestamp,
     pub(super) access: Vec<AccessItem>,
+    // Where in `access` each customer stands.
+    told: BTreeMap<CustomerId, usize>,
     pub(super) users: Vec<UserId>,
     pub(super) devices: Vec<DeviceId>,
     pub(super) actors: Vec<ActorInfo>,
@@ -61,6 +65,7 @@ impl Page {
             org,
             server_time,
             access: Vec::new(),
+            told: BTreeMap::new(),
             users: Vec::new(),
             devices: Vec::new(),
             actors: Vec::new(),
@@ -95,8 +100,7 @@ impl Page {
     ) {
         // Whoever lost a customer learns who has it only as far as a relation still allows.
         let known = !rights.is_empty();
-        self.access.retain(|item| item.customer != assignment.customer);
-        self.access.push(AccessItem {
+        let item = AccessItem {
             customer: assignment.customer,
             rights,
             relations,
@@ -105,8 +109,20 @@ impl Page {
             team: assignment.team.filter(|_| known),
             version: assignment.version.cast_unsigned(),
             lost: lost.map(i64::cast_unsigned),
-        });
-        self.bytes += ACCESS_BYTES;
+        };
+        match self.told.entry(assignment.customer) {
+            Entry::Occupied(told) => self.access[*told.get()] = item,
+            Entry::Vacant(untold) => {
+                untold.insert(self.access.len());
+                self.access.push(item);
+                self.bytes += ACCESS_BYTES;
+            }
+        }
+    }
+
+    /// Whether the page says what the device may do with a customer.
+    pub(super) fn tells(&self, customer: CustomerId) -> bool {
+        self.told.contains_key(&customer)
     }
 
     /// Sends a document: whole, or what is new of it.

@@ -21,7 +21,7 @@ use self::touched::Touched;
 use super::{
     cursor::{Backfill, Cursor, Position},
     page::Page,
-    standing::{Standing, by_customer},
+    standing::Standing,
 };
 use crate::storage::{
     StorageError, Tx,
@@ -173,14 +173,13 @@ impl Customers {
     /// As far as the viewer's scopes, past ones included, have to do with them.
     async fn read(tx: &mut Tx, puller: &Puller<'_>, customers: &BTreeSet<CustomerId>) -> Result<Self, StorageError> {
         let ids: Vec<CustomerId> = customers.iter().copied().collect();
-        let assignments = ownership::list_assignments(tx, puller.org, &ids).await?;
         let held: BTreeSet<Scope> = puller.standing.held.iter().map(|held| held.held.scope).collect();
         let held: Vec<Scope> = held.into_iter().collect();
         let few = (held.len() <= SCOPES_NAMED_MAX).then_some(&held[..]);
-        let memberships = scopes::list_memberships_in(tx, puller.org, &ids, few).await?;
+        let (assignments, memberships) = ownership::list_with_memberships(tx, puller.org, &ids, few).await?;
         Ok(Self {
             assignments,
-            memberships: by_customer(memberships),
+            memberships,
         })
     }
 
@@ -351,7 +350,7 @@ impl Pull<'_> {
             return;
         };
         let now = self.rights(customers, customer, self.puller.head);
-        let told = self.page.access.iter().any(|item| item.customer == customer);
+        let told = self.page.tells(customer);
         if assignment.assigned_seq <= after
             || now.is_empty()
             || told

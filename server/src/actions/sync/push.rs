@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use super::{
     late::{self, Losses, Taken},
-    standing::{Standing, by_customer},
+    standing::Standing,
     write::{Target, document_write, entered_scope},
 };
 use crate::{
@@ -37,7 +37,7 @@ use crate::{
         audit::AuditRow,
         documents::{self, LoadedDocument, NewChange},
         ownership::{self, Assignment, CardSummary},
-        scopes::{self, Membership},
+        scopes::Membership,
         verdicts::{self, ActorRow, RefusalRow},
     },
 };
@@ -120,8 +120,7 @@ pub(super) async fn read_facts(
     actors.sort_unstable();
     actors.dedup();
     let loaded = documents::load(tx, org, &documents).await.map_err(load_error)?;
-    let assignments = ownership::list_assignments(tx, org, &request.customers).await?;
-    let memberships = by_customer(scopes::list_memberships(tx, org, &request.customers).await?);
+    let (assignments, memberships) = ownership::list_with_memberships(tx, org, &request.customers, None).await?;
     Ok(Facts {
         head,
         refusals: verdicts::list_refusals(tx, org, &documents).await?,

@@ -42,6 +42,8 @@ struct EnrolRequest {
     password: String,
     name: String,
     public_key: String,
+    #[serde(default)]
+    app_version: String,
 }
 
 async fn enrol(
@@ -56,6 +58,7 @@ async fn enrol(
         password: &request.password,
         name: &request.name,
         public_key,
+        app_version: &request.app_version,
     };
     let enrolled = enrol_device(&app, enrolment, address).await?;
     let answer = json!({
@@ -64,6 +67,8 @@ async fn enrol(
         "org": enrolled.org,
         "login": enrolled.login,
         "name": enrolled.name,
+        "token": enrolled.token,
+        "expires_at": enrolled.expires_at,
     });
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }

@@ -13,7 +13,7 @@ use crate::{
         ownership,
     },
     storage::{
-        devices::{self, DeviceState},
+        devices::{self, DeviceState, NewDevice},
         ownership as rows,
     },
 };
@@ -21,10 +21,22 @@ use sync_core::{
     document::Kind,
     ids::{DeviceId, DocumentId},
     protocol::message::IntentAction,
+    time::Timestamp,
     visibility::Scope,
 };
 
 const HOSTILE: &str = "\"'><script>alert(1)</script>&amp;<img src=x onerror=alert(1)>";
+
+fn new_phone(device: DeviceId, user: UserId, name: &str, enrolled_at: Timestamp) -> NewDevice<'_> {
+    NewDevice {
+        device,
+        user,
+        name,
+        public_key: &[7; 32],
+        app_version: "",
+        enrolled_at,
+    }
+}
 
 async fn owner_of(company: &Company, customer: CustomerId) -> Option<UserId> {
     let mut tx = company.test.app.database.read().await.unwrap();
@@ -453,7 +465,7 @@ async fn a_phone_is_shown_to_those_who_look_after_it_and_revoked_after_a_second_
         let device = DeviceId(company.test.app.seam.uuid());
         let mut tx = company.test.app.database.write().await.unwrap();
         let now = company.test.app.seam.now();
-        devices::insert(&mut tx, company.org, device, company.wang, "王的手机", &[7; 32], now)
+        devices::insert(&mut tx, company.org, new_phone(device, company.wang, "王的手机", now))
             .await
             .unwrap();
         tx.commit().await.unwrap();
@@ -577,12 +589,12 @@ async fn however_many_phones_a_company_has_each_finds_his_own_and_all_are_counte
         // One more than a page holds, and all before the manager's own.
         for number in 1..=501_u128 {
             let device = DeviceId(uuid::Uuid::from_u128(number));
-            devices::insert(&mut tx, company.org, device, company.wang, "phone", &[7; 32], now)
+            devices::insert(&mut tx, company.org, new_phone(device, company.wang, "phone", now))
                 .await
                 .unwrap();
         }
         let own = DeviceId(uuid::Uuid::from_u128(u128::MAX));
-        devices::insert(&mut tx, company.org, own, company.boss, "own phone", &[7; 32], now)
+        devices::insert(&mut tx, company.org, new_phone(own, company.boss, "own phone", now))
             .await
             .unwrap();
         tx.commit().await.unwrap();
@@ -638,7 +650,7 @@ async fn the_phones_that_are_counted_are_those_that_are_listed() {
         .enumerate()
         {
             let device = DeviceId(app.seam.uuid());
-            devices::insert(&mut tx, org, device, user, "phone", &[7; 32], limit)
+            devices::insert(&mut tx, org, new_phone(device, user, "phone", limit))
                 .await
                 .unwrap();
             let number = i64::try_from(number).unwrap();
