@@ -17,7 +17,9 @@ mod token;
 
 pub use challenge::{CHALLENGE_MS, proof_message, wiped_message};
 pub use credentials::check_credentials;
-pub use device::{DRAIN_DAYS, DeviceAccess, check_caller, check_device, check_standing, drains_since};
+pub use device::{
+    DRAIN_DAYS, DeviceAccess, check_caller, check_device, check_standing, drains_since, drains_until, is_kept_apart,
+};
 pub use encoding::{parse_bytes, to_base64url};
 pub use first_run::{check_setup_token, setup_token};
 pub use keys::{Key, Keys, KeysError, Purpose, SECRET_BYTES_MIN};

@@ -66,11 +66,14 @@ impl<T: Transport> Phone<T> {
     /// Answers for what a person looks at or records: whether this phone is one he may work on. Notes how late it is.
     pub(super) fn check_unlocked(&mut self) -> Result<(), PhoneError> {
         let now = self.seam.now();
-        let Some(state) = self.store.read::<_, PhoneError>(|tx| Ok(tx.state()?))? else {
+        let Some(mut state) = self.store.read::<_, PhoneError>(|tx| Ok(tx.state()?))? else {
             return Ok(());
         };
         if state.is_news(now) {
-            self.engine(|replica| Ok(replica.note_time(now)?))?;
+            state = self.engine(|replica| {
+                replica.note_time(now)?;
+                Ok(replica.state().clone())
+            })?;
         }
         match state.standing {
             Standing::Wiped => Err(StoreError::Wiped.into()),

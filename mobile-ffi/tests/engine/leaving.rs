@@ -109,6 +109,33 @@ fn t066_the_lease_is_the_organisations_and_no_clock_makes_it_longer() {
 }
 
 #[test]
+fn t066_a_clock_that_was_ahead_at_a_contact_makes_the_lease_no_longer_and_one_that_is_off_no_shorter() {
+    let (mut phone, wire) = phone();
+    let lease_days = |days: u32| {
+        move |message: &sync_core::protocol::message::SyncRequest| {
+            let mut answer = page().accepting(message);
+            answer.server_time = START;
+            answer.directory = Some(ByteBuf::from(format!("{{\"lease_days\":{days}}}").into_bytes()));
+            Ok(Some(answer))
+        }
+    };
+    // A clock that is a year ahead, and stays so, is as good as any.
+    phone.seam().set_now(START.plus_ms(365 * DAY_MS));
+    wire.then(lease_days(2));
+    phone.unlock("secret").unwrap();
+    phone.sync().unwrap();
+    phone.seam().advance_ms(DAY_MS);
+    assert!(phone.customers(None).is_ok());
+    // Set right, a day and a half after the contact: that much has passed, however late it was said to be.
+    phone.seam().set_now(START.plus_ms(3 * DAY_MS / 2));
+    assert!(phone.customers(None).is_ok());
+    phone.seam().advance_ms(DAY_MS / 2);
+    assert!(phone.customers(None).is_ok());
+    phone.seam().advance_ms(1);
+    assert_eq!(phone.customers(None).unwrap_err().code(), "locked");
+}
+
+#[test]
 fn on_a_phone_whose_person_leaves_nothing_new_is_recorded_and_all_is_read_until_it_goes() {
     let (mut phone, wire) = phone();
     let customer = phone_with_customer(&mut phone, &wire, 81);

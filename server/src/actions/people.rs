@@ -17,7 +17,7 @@ use crate::{
     app::App,
     seam::Seam,
     storage::{
-        Tx, audit,
+        Tx, audit, devices,
         people::{self, Account},
         pools, sessions, sign_in_links, teams,
     },
@@ -168,6 +168,10 @@ pub async fn change_place_in(
         pools::replace_of_user(tx, org, user, pools).await?;
     }
     people::update_place(tx, org, user, after.role, after.team, after.state).await?;
+    if (after.state == UserState::Active) != (before.state == UserState::Active) {
+        let since = (after.state != UserState::Active).then(|| seam.now());
+        devices::set_draining(tx, org, user, since).await?;
+    }
     // Who has lost his place, or has another role now, signs in again; no link from before does it for him.
     if after.state != UserState::Active || after.role != before.role {
         sessions::delete_of_user(tx, org, user).await?;

@@ -43,7 +43,7 @@ use super::{
 };
 use crate::{
     app::App,
-    auth::{AccessToken, check_caller},
+    auth::{AccessToken, check_caller, is_kept_apart},
     storage::{
         Tx,
         audit::AuditRow,
@@ -133,7 +133,7 @@ pub async fn sync(app: &App, token: &AccessToken, request: SyncRequest) -> Resul
     let (cursor, reset) = open_cursor(app, token, &session.caller, &request);
     let mut answer = Answer::default();
     if brings_something(&request) {
-        answer = take(app, token, &request, tx, session, cursor.as_ref()).await?;
+        answer = take(app, token, &request, tx, session, cursor.as_ref(), reset).await?;
         tx = app.database.read().await?;
         session = read_session(app, &mut tx, token).await?;
     }
@@ -270,6 +270,7 @@ async fn take(
     tx: Tx,
     session: Session,
     cursor: Option<&Cursor>,
+    reset: bool,
 ) -> Result<Answer, ActionError> {
     let sha256 = content_of(request)?;
     check_message(app, request, sha256, &session.caller, cursor)?;
@@ -279,11 +280,11 @@ async fn take(
         user: token.user,
         device: Some(token.device),
     };
-    let is_ordered = |session: &Session| session.caller.wipe_ordered_at.is_some();
+    let is_apart = |session: &Session| is_kept_apart(&session.caller, app.seam.now());
     let intents = if request.intents.is_empty() {
         Vec::new()
-    } else if snapshot.as_ref().is_some_and(|(_, session)| is_ordered(session)) {
-        // It had said that nothing was left; what it asks for since is nobody's.
+    } else if snapshot.as_ref().is_some_and(|(_, session)| is_apart(session)) {
+        // What it asks for is nobody's any more; what it has written for a customer it wanted to make is kept.
         let refused = IntentOutcome::Rejected {
             code: "not_permitted".to_owned(),
             owner: None,
@@ -322,8 +323,9 @@ async fn take(
             enrolled_at: session.caller.enrolled_at,
             standing: &session.standing,
             tried_every: app.config.limits.tried_every,
-            drains: session.drain,
-            is_ordered: session.caller.wipe_ordered_at.is_some(),
+            // One that is told to offer everything again lacks nothing yet.
+            drains: session.drain && !reset,
+            is_kept_apart: is_apart(&session),
         };
         let mut facts = read_facts(&mut tx, &pusher, session.caller.head, request, &pushed).await?;
         if with_losses {

@@ -13,7 +13,8 @@ use crate::{
     },
 };
 
-/// Days for which a revoked device may hand in what it still holds: as long as late work waits after a handover.
+/// Days for which the device of somebody who leaves, or one that was revoked, hands in what it still holds: as long as
+/// late work waits after a handover.
 pub const DRAIN_DAYS: i64 = 30;
 const DRAIN_MS: i64 = DRAIN_DAYS * 24 * 3600 * 1000;
 
@@ -28,10 +29,16 @@ pub struct DeviceAccess {
     pub drain: bool,
 }
 
-/// Revocations from this instant on leave a device the right to hand in what it holds.
+/// What has ended a device's right from this instant on leaves it that to hand in what it holds.
 #[must_use]
 pub fn drains_since(now: Timestamp) -> Timestamp {
     now.plus_ms(-DRAIN_MS)
+}
+
+/// Until when a device hands in what it holds whose right ended at this instant.
+#[must_use]
+pub fn drains_until(ended_at: Timestamp) -> Timestamp {
+    ended_at.plus_ms(DRAIN_MS)
 }
 
 /// Whether a device may only hand in what it holds: its user is leaving or has left, it was revoked not long ago, or it
@@ -52,6 +59,16 @@ pub fn check_standing(
         DeviceState::Revoked => Err(ActionError::refused(Code::DeviceRevoked)),
         DeviceState::Wiped => Err(ActionError::refused(Code::DeviceWiped)),
     }
+}
+
+/// Whether everything that a device brings waits for a manager's decision, whatever its person might have written: he is
+/// disabled, and nothing tells what was written before from what was written since; its time for handing in is over; or
+/// it had said that it holds nothing.
+#[must_use]
+pub fn is_kept_apart(caller: &Caller, now: Timestamp) -> bool {
+    caller.state == UserState::Disabled
+        || caller.wipe_ordered_at.is_some()
+        || caller.revoked_at.is_some_and(|at| at < drains_since(now))
 }
 
 /// Device and user of a token, read in the transaction of the request, so that a revocation counts at once.

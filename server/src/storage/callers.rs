@@ -16,7 +16,7 @@ pub struct Caller {
     pub user: UserId,
     /// Whether it may speak.
     pub device_state: DeviceState,
-    /// When somebody took its right away.
+    /// When somebody took its right away, or its user began to leave.
     pub revoked_at: Option<Timestamp>,
     /// When it was told to erase everything.
     pub wipe_ordered_at: Option<Timestamp>,

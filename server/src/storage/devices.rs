@@ -16,7 +16,7 @@ use super::{
     people::{Account, AccountRow},
 };
 
-pub use ending::{find_state, order_wipe, record_wipe, revoke};
+pub use ending::{find_state, order_wipe, record_wipe, revoke, set_draining};
 
 /// Whether a device may speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,7 +89,7 @@ pub struct DeviceRow {
     pub last_proof_at: Timestamp,
     /// When it was last heard, to the minute.
     pub last_seen_at: Option<Timestamp>,
-    /// When somebody took its right away.
+    /// When somebody took its right away, or its user began to leave: since then it only hands in what it holds.
     pub revoked_at: Option<Timestamp>,
     /// When it was first told to erase everything.
     pub wipe_ordered_at: Option<Timestamp>,

@@ -56,13 +56,13 @@ impl<S: Store> Replica<'_, S> {
         self.save()
     }
 
-    /// Notes that it is this late, so that a clock set back later does not make the lease longer.
+    /// Notes how late it is, so that a clock that is set, back or forth, does not make the lease longer.
     ///
     /// # Errors
     /// The store's.
     pub fn note_time(&mut self, now: Timestamp) -> ReplicaResult<(), S> {
         if self.state.is_news(now) {
-            self.state.latest_time = now;
+            self.state.take_time(now);
             self.save()?;
         }
         Ok(())
@@ -81,10 +81,23 @@ impl<S: Store> Replica<'_, S> {
 }
 
 impl super::DeviceState {
-    /// Whether this time is worth a write: it is noticeably later than the latest, or the lease has just run out.
+    /// Whether this time is worth a write: it is noticeably later than the latest or before it, or the lease has just run
+    /// out.
     #[must_use]
     pub fn is_news(&self, now: Timestamp) -> bool {
-        now > self.latest_time.plus_ms(TIME_GRAIN_MS)
+        now.since_ms(self.latest_time).abs() > TIME_GRAIN_MS
             || (now > self.lease_until() && self.latest_time <= self.lease_until())
+    }
+
+    /// The clock says so. If it was set back, the last contact moves with it, so that the time that has passed since is
+    /// kept; and it was no later than the server then said, in case the clock had been ahead.
+    fn take_time(&mut self, now: Timestamp) {
+        let passed = self.latest_time.since_ms(self.last_contact);
+        let by_server = self.last_contact.plus_ms(-self.clock_offset_ms);
+        if now < self.latest_time {
+            self.last_contact = now.plus_ms(-passed).min(by_server);
+            self.clock_offset_ms = self.last_contact.since_ms(by_server);
+        }
+        self.latest_time = now;
     }
 }

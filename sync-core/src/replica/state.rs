@@ -70,7 +70,7 @@ pub struct DeviceState {
     pub last_sync: Option<Timestamp>,
     /// When the server was last reached, or somebody last signed in.
     pub last_contact: Timestamp,
-    /// The latest time this device has seen since: a clock that is set back does not make the lease longer.
+    /// The time this device has seen last: a clock that is set does not make the lease longer.
     #[serde(default)]
     pub latest_time: Timestamp,
     /// How long it works without its server, as the organisation has it.

@@ -361,8 +361,8 @@ async fn t067_somebody_disabled_gets_nothing_and_decides_nothing() {
         let response = wang.send(request).await.unwrap().unwrap();
         assert_eq!(
             all_said(&tests::wire::all_verdicts(&response, 1)),
-            ["late"],
-            "it is kept under his name: he made it while he worked here"
+            ["quarantined no_permission"],
+            "it is kept under his name, and nobody knows whether he made it while he worked here"
         );
         let refused = sync_core::protocol::message::IntentOutcome::Rejected {
             code: "not_permitted".to_owned(),

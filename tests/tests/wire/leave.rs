@@ -13,12 +13,12 @@ use server::{
     storage::devices::DeviceState,
 };
 use sync_core::{
-    document::Kind,
+    document::{ChangeId, Kind},
     ids::CustomerId,
     protocol::message::{IntentAction, IntentOutcome, SyncResponse, WipeOrder},
     visibility::UserState,
 };
-use tests::wire::{Client, Company, all_verdicts, text};
+use tests::wire::{Client, Company, all_verdicts, rewrite, text};
 
 use super::{ACCEPTED, all_said};
 
@@ -96,7 +96,7 @@ async fn t061_a_phone_of_somebody_who_leaves_hands_in_everything_before_it_is_to
             let request = wang.request_with(&visits[1..]);
             let response = wang.send(request.clone()).await.unwrap().unwrap();
             let taken = if leaving == UserState::Disabled {
-                "late"
+                "quarantined no_permission"
             } else {
                 "accepted"
             };
@@ -170,7 +170,7 @@ async fn a_customer_that_a_leaver_made_offline_is_kept_as_his_and_he_asks_for_no
     for company in Company::each().await {
         let (mut wang, _) = at_work(&company).await;
         let pooled = company.customer_in_pool("公海客户").await;
-        for leaving in [UserState::Offboarding, UserState::Disabled] {
+        for (leaving, creates) in [(UserState::Offboarding, true), (UserState::Disabled, false)] {
             let made = CustomerId(company.app().seam.uuid());
             let drafts = [
                 wang.write(made, Kind::Card, &[text("name", "新客户")]),
@@ -187,20 +187,121 @@ async fn a_customer_that_a_leaver_made_offline_is_kept_as_his_and_he_asks_for_no
             let [created, claimed] = &response.intents[..] else {
                 panic!("two outcomes: {:?}", response.intents);
             };
-            assert!(matches!(created, IntentOutcome::Accepted { .. }), "{created:?}");
+            assert_eq!(
+                matches!(created, IntentOutcome::Accepted { .. }),
+                creates,
+                "{created:?}"
+            );
             assert!(
                 matches!(claimed, IntentOutcome::Rejected { code, .. } if code == "not_permitted"),
                 "{claimed:?}"
             );
             let verdicts = all_said(&all_verdicts(&response, 2));
-            assert_eq!(verdicts[0], "accepted");
-            assert!(["accepted", "quarantined no_permission"].contains(&verdicts[1].as_str()));
+            let taken = if creates {
+                "accepted"
+            } else {
+                "quarantined no_permission"
+            };
+            assert_eq!(verdicts, [taken; 2]);
         }
         let his = format!(
             "SELECT COUNT(*) FROM customer WHERE owner_id IS NOT NULL AND created_by = {}",
             company.literal(company.user("wang").0)
         );
-        assert_eq!(company.number(&his).await, 3);
+        assert_eq!(company.number(&his).await, 2);
+    }
+}
+
+#[tokio::test]
+async fn t062_what_the_phone_of_somebody_disabled_brings_waits_for_a_manager_and_is_never_applied_by_itself() {
+    for company in Company::each().await {
+        let (mut wang, customer) = at_work(&company).await;
+        let known = wang.write(customer, Kind::Visit, &[text("note", "known")]);
+        assert_eq!(wang.push(std::slice::from_ref(&known)).await, [ACCEPTED]);
+        let before = wang.write(customer, Kind::Visit, &[text("note", "before")]);
+        company.change_place("wang", state(UserState::Disabled)).await;
+        // A clock set back says nothing: nobody can tell which was written when.
+        let since = wang.write(customer, Kind::Visit, &[text("note", "since")]);
+        let changes = company.number("SELECT COUNT(*) FROM change").await;
+        let request = wang.request_with(&[known, before, since]);
+        let response = wang.send(request).await.unwrap().unwrap();
+        assert_eq!(
+            all_said(&all_verdicts(&response, 3)),
+            ["accepted", "quarantined no_permission", "quarantined no_permission"]
+        );
+        assert!(response.wipe.is_some(), "nothing is left on it");
+        assert_eq!(company.number("SELECT COUNT(*) FROM change").await, changes);
+        let kept = "SELECT COUNT(*) FROM refusal WHERE verdict = 'quarantined' AND body IS NOT NULL";
+        assert_eq!(company.number(kept).await, 2);
+    }
+}
+
+#[tokio::test]
+async fn t061_a_leavers_device_hands_in_for_thirty_days_and_then_only_for_a_decision() {
+    for company in Company::each().await {
+        let (mut wang, customer) = at_work(&company).await;
+        company.change_place("wang", state(UserState::Offboarding)).await;
+        let visits: Vec<_> = (0..3)
+            .map(|number| wang.write(customer, Kind::Visit, &[text("note", &format!("{number}"))]))
+            .collect();
+        company.app().seam.advance_ms(DRAIN_DAYS * DAY_MS);
+        let mut request = wang.request_with(&visits[..1]);
+        request.pending = 2;
+        let response = wang.send(request).await.unwrap().unwrap();
+        assert_eq!(all_said(&all_verdicts(&response, 1)), ["accepted"]);
+        // That he is disabled now gives it no more time.
+        company.change_place("wang", state(UserState::Disabled)).await;
+        company.change_place("wang", state(UserState::Offboarding)).await;
+        company.app().seam.advance_ms(1);
+        let response = {
+            let request = wang.request_with(&visits[1..]);
+            wang.send(request).await.unwrap().unwrap()
+        };
+        assert_eq!(
+            all_said(&all_verdicts(&response, 2)),
+            ["quarantined no_permission"; 2],
+            "its time is over, and nothing is lost"
+        );
+        assert!(response.wipe.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_draining_device_that_lacks_what_its_work_was_made_on_comes_to_its_end() {
+    for company in Company::each().await {
+        let (mut wang, customer) = at_work(&company).await;
+        let mut office = company.phone("office").await;
+        office.pull().await;
+        let card = office.card(customer);
+        // The office's edit reached this phone from a server that has lost it since.
+        let lost = office.edit(card, &[text("region", "lost")]);
+        let edit = wang.edit(card, &[text("industry", "seen")]);
+        let visit = wang.write(customer, Kind::Visit, &[text("note", "v")]);
+        company.change_place("wang", state(UserState::Offboarding)).await;
+        let on_lost = ChangeId {
+            actor: lost.changes[0].change.actor,
+            seq: lost.changes[0].change.seq,
+        };
+        let mut request = wang.request_with(&[edit, visit]);
+        rewrite(&mut request.documents[0], 0, |change| {
+            change.dependencies.push(on_lost);
+            change.dependencies.sort();
+        });
+        // Told to offer everything again, it still has a chance to bring it.
+        let mut told = request.clone();
+        told.cursor = Some(serde_bytes::ByteBuf::from(b"of another log".to_vec()));
+        let response = wang.send(told).await.unwrap().unwrap();
+        let said = all_said(&all_verdicts(&response, 2));
+        assert!(response.reset && said == ["retry missing 1", "accepted"], "{said:?}");
+        wang.message += 1;
+        request.message = wang.message;
+        request.cursor = wang.cursor.clone();
+        let response = wang.send(request).await.unwrap().unwrap();
+        assert_eq!(
+            all_said(&all_verdicts(&response, 2)),
+            ["quarantined missing_deps", "accepted"]
+        );
+        assert!(response.wipe.is_some());
     }
 }
 

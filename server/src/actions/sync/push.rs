@@ -16,7 +16,7 @@ use sync_core::{
     ids::{ActorId, CustomerId, DeviceId, DocumentId, LogId, OrgId, UserId},
     projection::project,
     protocol::{
-        message::{PushDocument, SyncRequest, Verdict, document_id},
+        message::{PushDocument, RetryReason, SyncRequest, Verdict, document_id},
         oplist,
     },
     time::Timestamp,
@@ -164,8 +164,8 @@ pub(super) struct Pusher<'a> {
     pub(super) tried_every: NonZeroU64,
     /// The device hands in what it holds: whatever it brings is settled.
     pub(super) drains: bool,
-    /// It has said before that it holds nothing, and was told to erase itself.
-    pub(super) is_ordered: bool,
+    /// Everything it brings waits for a manager's decision.
+    pub(super) is_kept_apart: bool,
 }
 
 /// What came out: verdicts in the order of the message, and the work to be written.
@@ -283,7 +283,11 @@ fn decide_one(
             Trial::Build
         }
     };
-    let (decisions, built, after) = decide_document(pusher.user, &wire, existing, standing, actor_code, known, trial);
+    let (mut decisions, built, after) =
+        decide_document(pusher.user, &wire, existing, standing, actor_code, known, trial);
+    if pusher.drains {
+        settle_what_waits(&mut decisions);
+    }
     let ticket = seam.uuid();
     let mut verdicts: Vec<Verdict> = decisions
         .iter()
@@ -355,6 +359,15 @@ fn decide_one(
     verdicts
 }
 
+/// What a draining device made on something that the server lacks would wait for ever: it gets no pages.
+fn settle_what_waits(decisions: &mut [ChangeDecision]) {
+    for decision in decisions {
+        if let ChangeDecision::Retry(RetryReason::MissingDependencies(_)) = decision {
+            *decision = ChangeDecision::Quarantined { code: "missing_deps" };
+        }
+    }
+}
+
 fn malformed(pushed: &Pushed<'_>) -> Vec<Verdict> {
     let verdict = Verdict::Rejected {
         code: "malformed".into(),
@@ -403,13 +416,12 @@ fn customer_standing(
     } else {
         CustomerStanding::Unknown
     };
+    if pusher.is_kept_apart {
+        return WITHOUT_RIGHTS;
+    }
     let Some(assignment) = facts.assignments.get(&customer) else {
         return unknown;
     };
-    // What it brings after that was made since, whatever its clock says.
-    if pusher.is_ordered {
-        return WITHOUT_RIGHTS;
-    }
     let memberships = facts.memberships.get(&customer).map(Vec::as_slice).unwrap_or_default();
     let rights = pusher.standing.rights_at(memberships, facts.head);
     let loss = pusher.standing.last_loss(memberships, facts.head);
@@ -482,7 +494,7 @@ fn refuse(
     if verdict == "quarantined" {
         facts.quarantined_bytes += body.len() as i64;
         if facts.quarantined_bytes > QUARANTINE_BYTES_MAX {
-            return Verdict::Retry(sync_core::protocol::message::RetryReason::Later);
+            return Verdict::Retry(RetryReason::Later);
         }
     }
     // Under an actor's name nothing is kept that its device has not said: it would be held against the device.

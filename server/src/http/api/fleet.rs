@@ -14,7 +14,9 @@ use super::{
 use crate::{
     actions::{self, ActionError, fleet::ListedDevice},
     app::App,
+    auth::drains_until,
     http::{Problem, extract::SignedIn},
+    storage::devices::DeviceState,
 };
 
 /// A page of devices.
@@ -58,6 +60,8 @@ pub(in crate::http) struct DeviceItem {
     security_flags: i64,
     /// When it was revoked.
     revoked_at: Option<i64>,
+    /// For a device that was revoked or whose user leaves: until when it hands in what it still holds.
+    drains_until: Option<i64>,
     /// When it was told to erase everything. Until `wiped_at` says so, nobody knows that it has.
     wipe_ordered_at: Option<i64>,
     /// When it confirmed that all is gone.
@@ -71,6 +75,7 @@ impl DeviceItem {
             account,
             unconfirmed_evictions,
         } = listed;
+        let is_revoked = device.state != DeviceState::Active;
         Self {
             id: device.device.0,
             user: Person {
@@ -86,7 +91,8 @@ impl DeviceItem {
             unconfirmed_evictions,
             clock_offset_ms: device.clock_offset_ms,
             security_flags: device.security_flags,
-            revoked_at: device.revoked_at.map(|at| at.0),
+            revoked_at: device.revoked_at.filter(|_| is_revoked).map(|at| at.0),
+            drains_until: device.revoked_at.map(|at| drains_until(at).0),
             wipe_ordered_at: device.wipe_ordered_at.map(|at| at.0),
             wiped_at: device.wiped_at.map(|at| at.0),
             name: device.name,

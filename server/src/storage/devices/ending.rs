@@ -1,7 +1,7 @@
 //! How devices end: their right is taken away, they are told to erase themselves, they say that they have.
 
 use sync_core::{
-    ids::{DeviceId, OrgId},
+    ids::{DeviceId, OrgId, UserId},
     time::Timestamp,
 };
 
@@ -26,6 +26,22 @@ pub async fn revoke(tx: &mut Tx, org: OrgId, device: DeviceId, at: Timestamp) ->
         .map(|result| result.rows_affected())
     })?;
     Ok(changed > 0)
+}
+
+/// Writes down since when the active devices of somebody who leaves only hand in what they hold; none: he is back.
+///
+/// # Errors
+/// The driver's.
+pub async fn set_draining(tx: &mut Tx, org: OrgId, user: UserId, since: Option<Timestamp>) -> Result<(), StorageError> {
+    on!(tx, |c| {
+        sqlx::query("UPDATE device SET revoked_at = $3 WHERE org_id = $1 AND user_id = $2 AND state = 'active'")
+            .bind(org.0)
+            .bind(user.0)
+            .bind(since.map(|at| at.0))
+            .execute(c)
+            .await
+            .map(|_| ())
+    })
 }
 
 /// Writes down that a device is told to erase everything; `false`: it was told before, or has done it.
