@@ -7,6 +7,7 @@ pub mod assignment;
 pub mod backup;
 pub mod changes;
 pub mod commit;
+pub mod covers;
 pub mod customers;
 pub mod delivery;
 pub mod devices;
@@ -209,6 +210,8 @@ codes! {
     HandoverToSelf = "handover_to_self",
     /// Somebody who is leaving or has left is to get something.
     TargetNotActive = "target_not_active",
+    /// Somebody is to stand in for himself.
+    CoverBySelf = "cover_by_self",
     /// A plan of handing over names nobody who gets anything.
     PlanEmpty = "plan_empty",
     /// A plan of handing over leaves customers with the one who leaves.

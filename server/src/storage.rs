@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod callers;
+pub mod covers;
 pub mod customers;
 mod database;
 pub mod devices;

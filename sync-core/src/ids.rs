@@ -110,6 +110,10 @@ uuid_id!(
     IntentId
 );
 uuid_id!(
+    /// Somebody standing in for another for a while.
+    CoverId
+);
+uuid_id!(
     /// A handover of all that somebody had.
     HandoverId
 );

@@ -15,6 +15,7 @@ use uuid::Uuid;
 const ME: UserId = UserId(Uuid::from_u128(1));
 const OTHER: UserId = UserId(Uuid::from_u128(2));
 const OWNER: UserId = UserId(Uuid::from_u128(3));
+const COVERED: UserId = UserId(Uuid::from_u128(4));
 const ORG: OrgId = OrgId(Uuid::from_u128(100));
 
 fn viewer(role: Role) -> Viewer {
@@ -341,6 +342,7 @@ fn places() -> Places {
             team: Some(team),
             managed_teams: vec![team, below],
             pools: vec![(pool, false), (administered, false), (administered, true)],
+            covers: vec![COVERED],
         },
         team,
         below,
@@ -364,6 +366,7 @@ fn a_rep_has_his_book_his_pools_and_his_team_in_the_order_of_his_device() {
     let expected = [
         (Scope::Book(ME), Some(Relation::Owner)),
         (Scope::Cover(ME), Some(Relation::Cover)),
+        (Scope::Book(COVERED), Some(Relation::Cover)),
         (Scope::Responsible(ME), Some(Relation::Responsible)),
         (Scope::ResponsibleDone(ME), Some(Relation::ResponsibleDone)),
         (Scope::Own(ME), None),
@@ -376,6 +379,20 @@ fn a_rep_has_his_book_his_pools_and_his_team_in_the_order_of_his_device() {
     ];
     let expected = expected.map(|(scope, relation)| ViewerScope { scope, relation });
     assert_eq!(scopes_of(Role::Rep), expected);
+}
+
+#[test]
+fn whoever_stands_in_works_on_anothers_book_without_owning_it_and_an_auditor_never_does() {
+    let book = [Scope::Book(COVERED)];
+    for role in Role::ALL {
+        let held = relations(&scopes_of(role), &book);
+        let expected = if role.may_own() {
+            Relation::Cover.into()
+        } else {
+            RelationSet::NONE
+        };
+        assert_eq!(held, expected, "{role}");
+    }
 }
 
 #[test]

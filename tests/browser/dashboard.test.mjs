@@ -151,6 +151,33 @@ describe("the dashboard", () => {
     }
   });
 
+  test("without a script somebody on leave is covered, and the cover is ended", async () => {
+    const page = await open(browser, { script: false });
+    await signIn(page, server, "boss");
+    await page.goto(`${server.url}/handover`);
+    await page.click("a[href='/covers']");
+    const value = await page.locator("#of option", { hasText: "张伟" }).getAttribute("value");
+    await page.selectOption("#of", value);
+    await page.selectOption("#by", { label: "黄丽" });
+    await page.fill("#until", new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 10));
+    await page.fill("#reason", "年假");
+    await page.click("main button.main");
+    await page.waitForURL(/[?]done=begun$/);
+    for (const view of [{ width: 1280, locale: CHINESE }, { width: 390 }]) {
+      const reader = await open(browser, view);
+      await signIn(reader, server, "boss");
+      await reader.goto(`${server.url}/covers`);
+      await reader.locator(".sure summary").click();
+      await check(reader);
+      await reader.context().close();
+    }
+    await page.locator(".sure summary").click();
+    await page.locator(".sure button").click();
+    await page.waitForURL(/[?]done=ended$/);
+    assert.equal(await page.locator(".sure").count(), 0);
+    await page.context().close();
+  });
+
   test("search follows the typing, keeps the address and says when nothing matches", async () => {
     const page = await open(browser);
     await signIn(page, server, "boss");

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use server::storage::{documents, organisation, ownership, people, pools, read_model, teams};
+use server::storage::{covers, documents, organisation, ownership, people, pools, read_model, scopes, teams};
 use sync_core::{
     document::ChangeId,
     ids::{CustomerId, DocumentId},
-    visibility::{Relation, RelationSet, Role, Target, UserState, access},
+    visibility::{Relation, RelationSet, Role, Scope, Target, UserState, access},
 };
 
 use uuid::Uuid;
@@ -16,6 +16,9 @@ use crate::wire::{Client, Company};
 
 /// More documents than any company of the tests has.
 const DOCUMENTS_MAX: i64 = 10_000;
+
+/// More covers than any of them has.
+const COVERS_MAX: i64 = 1_000;
 
 /// Documents and their changes.
 pub type Readable = BTreeMap<DocumentId, BTreeSet<ChangeId>>;
@@ -35,6 +38,14 @@ pub async fn readable(company: &Company, login: &str, customers: &[CustomerId]) 
         Some(team) if account.role == Role::Manager => teams::list_below(&mut tx, org, team).await.unwrap(),
         _ => Vec::new(),
     };
+    let mut covered = covers::list(&mut tx, org, None, COVERS_MAX).await.unwrap();
+    covered.retain(|cover| cover.by == user && cover.ended_at.is_none());
+    let mut named = BTreeSet::new();
+    for membership in scopes::list_memberships(&mut tx, org, customers).await.unwrap() {
+        if membership.scope == Scope::Cover(user) && membership.to_seq.is_none() {
+            named.insert(membership.customer);
+        }
+    }
     let assignments = ownership::list_assignments(&mut tx, org, customers).await.unwrap();
     // Not from the packed copies, which are what is tried.
     let stored = read_model::list_after(&mut tx, org, Uuid::nil(), DOCUMENTS_MAX)
@@ -68,6 +79,10 @@ pub async fn readable(company: &Company, login: &str, customers: &[CustomerId]) 
             Relation::Team,
             assignment.team.is_some() && assignment.team == account.team,
         );
+        let covers = covered
+            .iter()
+            .any(|cover| Some(cover.of) == assignment.owner && (cover.everything || named.contains(&customer)));
+        hold(Relation::Cover, covers);
         let administers = assignment.pool.and_then(|pool| pools.get(&pool));
         hold(Relation::Pool, administers == Some(&false));
         hold(Relation::PoolAdmin, administers == Some(&true));

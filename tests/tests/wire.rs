@@ -4,6 +4,8 @@
 mod actors;
 #[path = "wire/changes.rs"]
 mod changes;
+#[path = "wire/cover.rs"]
+mod cover;
 #[path = "wire/delivery.rs"]
 mod delivery;
 #[path = "wire/fields.rs"]

@@ -8,7 +8,7 @@ use sync_core::{
     ids::{ActorId, CustomerId, DocumentId, LogId, OrgId, PoolId, UserId},
     protocol::message::IntentAction,
     time::Timestamp,
-    visibility::{DocumentFacts, Rights, document_access},
+    visibility::{DocumentFacts, Relation, Rights, document_access},
 };
 
 use super::{
@@ -87,7 +87,7 @@ pub async fn edit_document(
         if !may_edit {
             return Err(ActionError::refused(Code::NotPermitted));
         }
-        let target = place.target(document, loaded.row.kind, asker);
+        let target = place.target(document, loaded.row.kind, &bench);
         if bench.commit(app, target, &place, Some(&loaded), &edits).await? {
             return Ok(());
         }
@@ -142,7 +142,7 @@ async fn add_document(
         let empty = Document::new(kind);
         let state = loaded.as_ref().map_or(empty.state(), |loaded| loaded.document.state());
         let edits = edits_from_json(state, fields).map_err(edit_error)?;
-        let target = place.target(document, kind, asker);
+        let target = place.target(document, kind, &bench);
         if bench.commit(app, target, &place, loaded.as_ref(), &edits).await? {
             return Ok(document);
         }
@@ -272,7 +272,8 @@ impl Place {
         document_access(rights, bench.asker.user, facts)
     }
 
-    fn target(&self, document: DocumentId, kind: Kind, asker: Asker) -> Target {
+    fn target(&self, document: DocumentId, kind: Kind, bench: &Bench) -> Target {
+        let asker = bench.asker;
         Target {
             document,
             customer: self.assignment.customer,
@@ -280,6 +281,7 @@ impl Place {
             assignment: self.assignment,
             author: asker.user,
             device: asker.device,
+            stands_in: self.relations(bench).contains(Relation::Cover),
         }
     }
 }

@@ -222,7 +222,7 @@ async fn report(
 }
 
 /// Whether somebody hands over a person's things: by the rule of assigning a customer that this person owns now.
-fn leads_person(reader: &Reader, person: &Account) -> bool {
+pub(super) fn leads_person(reader: &Reader, person: &Account) -> bool {
     leads(
         reader,
         &CustomerFacts {
@@ -233,7 +233,7 @@ fn leads_person(reader: &Reader, person: &Account) -> bool {
     )
 }
 
-fn leads(reader: &Reader, customer: &CustomerFacts) -> bool {
+pub(super) fn leads(reader: &Reader, customer: &CustomerFacts) -> bool {
     leads_customer(relations(&reader.scopes, &customer_scopes(customer, reader.org)))
 }
 

@@ -12,7 +12,7 @@ use sync_core::{
 
 use super::ActionError;
 use crate::storage::{
-    StorageError, Tx, log,
+    StorageError, Tx, covers, log,
     people::Account,
     pools, teams,
     viewer_scopes::{close, open},
@@ -55,6 +55,7 @@ async fn memberships(tx: &mut Tx, account: &Account) -> Result<Memberships, Stor
         team: account.team,
         managed_teams,
         pools: pools::list_of_user(tx, account.org, account.user).await?,
+        covers: covers::list_covered(tx, account.org, account.user).await?,
     })
 }
 

@@ -161,6 +161,7 @@ async fn add_chain(tx: &mut Tx, asker: Asker, chain: &[RefusalRow], job: &mut Jo
         assignment,
         author: first.author,
         device: first.device,
+        stands_in: false,
     };
     let write = document_write(target, loaded.as_ref(), &document, changes, &memberships, head);
     job.customers.insert(first.customer, assignment.version);

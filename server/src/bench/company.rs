@@ -163,6 +163,7 @@ impl Company {
                     assignment,
                     author: rep.user,
                     device: None,
+                    stands_in: false,
                 };
                 let write = prepare(target, None, actor, now, &edits, &memberships, seq)?
                     .context("a new document has a change")?;

@@ -4,6 +4,7 @@
 
 mod audit;
 mod changes;
+pub(super) mod covers;
 mod customers;
 pub(super) mod devices;
 mod documents;
@@ -100,6 +101,8 @@ fn json_api() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(ownership::release))
         .routes(routes!(handovers::list, handovers::create))
         .routes(routes!(handovers::show, handovers::undo))
+        .routes(routes!(covers::list, covers::create))
+        .routes(routes!(covers::end))
         .routes(routes!(documents::create_visit))
         .routes(routes!(documents::create_contact))
         .routes(routes!(documents::create_follow_up))

@@ -8,6 +8,7 @@
 mod assets;
 mod assign;
 mod cookies;
+mod covers;
 mod customer;
 mod customers;
 mod devices;
@@ -41,6 +42,7 @@ pub(super) fn routes() -> Router<App> {
         .merge(documents::routes())
         .merge(devices::routes())
         .merge(handover::routes())
+        .merge(covers::routes())
         .merge(events::routes())
         .merge(setup::routes())
 }

@@ -410,6 +410,14 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
             ),
             ("接手人未启用", "请选择在职人员：所选人员正在离职或已离职。"),
         ),
+        Code::CoverBySelf => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            (
+                "Covered by himself",
+                "Choose a colleague: nobody stands in for himself.",
+            ),
+            ("不能由本人代管", "请选择其他同事：本人不能代管自己的客户。"),
+        ),
         Code::PlanEmpty => (
             StatusCode::UNPROCESSABLE_ENTITY,
             ("Plan names nobody", "Name at least one person or pool that takes over."),

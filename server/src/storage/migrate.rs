@@ -18,6 +18,7 @@ const SIGN_IN_LINKS: &str = include_str!("../../../migrations/0003_sign_in_links
 pub(super) const HANDOVER: &str = include_str!("../../../migrations/0004_handover.sql");
 pub(super) const WIPE: &str = include_str!("../../../migrations/0005_wipe.sql");
 pub(super) const PROPOSALS: &str = include_str!("../../../migrations/0006_proposals.sql");
+pub(super) const COVERS: &str = include_str!("../../../migrations/0007_covers.sql");
 
 pub(super) async fn run_sqlite(pool: &SqlitePool) -> Result<(), MigrateError> {
     migrator(SEARCH_SQLITE, true).run(pool).await
@@ -35,6 +36,7 @@ fn migrator(search: &'static str, sqlite: bool) -> Migrator {
         (4, "handover", HANDOVER),
         (5, "wipe", WIPE),
         (6, "proposals", PROPOSALS),
+        (7, "covers", COVERS),
     ];
     let migrations = migrations
         .into_iter()

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use server::{
     actions::{
+        covers::{CoverOrder, begin},
         handovers::{Order, hand_over},
         organisation,
         ownership::Asker,
@@ -22,7 +23,7 @@ use server::{
 use sync_core::{
     document::{BuiltChange, ChangeId, Document, Kind, edits_from_json},
     hub::{PlanEntry, Portion, Successor},
-    ids::{ActorId, CustomerId, DeviceId, DocumentId, HandoverId, OrgId, PoolId, TeamId, UserId},
+    ids::{ActorId, CoverId, CustomerId, DeviceId, DocumentId, HandoverId, OrgId, PoolId, TeamId, UserId},
     visibility::{CustomerFacts, Role, Scope, customer_scopes, document_feeds, document_scopes, feeds_of},
 };
 use uuid::Uuid;
@@ -136,6 +137,23 @@ impl Company {
         };
         let report = hand_over(&self.app, asker, &order).await.unwrap();
         report.id.expect("it was done")
+    }
+
+    /// Somebody who stands in for another until tomorrow, given by an administrator of it who is `of` himself.
+    pub(crate) async fn cover(&self, of: UserId, by: UserId) -> CoverId {
+        let asker = Asker {
+            org: self.org,
+            user: of,
+            device: None,
+        };
+        let order = CoverOrder {
+            of,
+            by,
+            until: self.seam.now().plus_ms(24 * 60 * 60 * 1000),
+            customers: None,
+            reason: String::new(),
+        };
+        begin(&self.app, asker, &order).await.unwrap().row.id
     }
 
     /// An order to drop a customer that the device has not confirmed.

@@ -242,6 +242,7 @@ async fn t069_every_id_of_another_organisation_is_as_unknown_as_one_that_nobody_
             .await;
         let heir = other.user("heir", Role::Rep, None, &[]).await;
         let handover = other.handover(theirs, heir).await;
+        let cover = other.cover(theirs, heir).await;
         let token = world.company.token(world.admin).await;
         let mut tried = 0;
         for (path, methods) in description["paths"].as_object().unwrap() {
@@ -256,6 +257,7 @@ async fn t069_every_id_of_another_organisation_is_as_unknown_as_one_that_nobody_
                 "quarantine" => ticket,
                 "proposals" => proposal,
                 "handovers" => handover.0,
+                "covers" => cover.0,
                 resource => panic!("a route with an id has no case here: {resource}"),
             };
             for method in methods.as_object().unwrap().keys() {

@@ -20,6 +20,8 @@ pub struct Memberships {
     pub managed_teams: Vec<TeamId>,
     /// His pools, and whether he administers each.
     pub pools: Vec<(PoolId, bool)>,
+    /// Those for all of whose customers he stands in for a while.
+    pub covers: Vec<UserId>,
 }
 
 /// A scope that a person has, and what he is to the customers in it.
@@ -95,7 +97,7 @@ pub fn viewer_scopes(viewer: Viewer, org: OrgId, places: &Memberships, policy: &
     if state == UserState::Disabled {
         return Vec::new();
     }
-    let mut scopes = Vec::with_capacity(12 + places.pools.len() + places.managed_teams.len());
+    let mut scopes = Vec::with_capacity(12 + places.pools.len() + places.managed_teams.len() + places.covers.len());
     let mut push = |scope, relation: Option<Relation>| {
         let holds = relation.is_none_or(|relation| role.may_have(relation));
         let known = scopes.iter().any(|seen: &ViewerScope| seen.scope == scope);
@@ -105,6 +107,10 @@ pub fn viewer_scopes(viewer: Viewer, org: OrgId, places: &Memberships, policy: &
     };
     push(Scope::Book(user), Some(Relation::Owner));
     push(Scope::Cover(user), Some(Relation::Cover));
+    // Somebody else's book, as it is at any moment: what that person gets meanwhile is in it too.
+    for &covered in &places.covers {
+        push(Scope::Book(covered), Some(Relation::Cover));
+    }
     push(Scope::Responsible(user), Some(Relation::Responsible));
     push(Scope::ResponsibleDone(user), Some(Relation::ResponsibleDone));
     if role != Role::Auditor {

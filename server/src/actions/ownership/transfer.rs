@@ -77,6 +77,9 @@ impl Transfer {
             .into_iter()
             .chain(also_begins.iter().copied())
             .collect();
+        // Who stands in for the owner does so for this one.
+        let is_others = before.is_some_and(|before| before.owner != assignment.owner);
+        let uncovered = |scope: &Scope| is_others && matches!(scope, Scope::Cover(_));
         let card = DocumentId::derived(cause.org, assignment.customer, Kind::Card, 0);
         // Those who see it before and after learn who has it now; a new one nobody has seen.
         let seen: Vec<Scope> = before.map(|_| now.union(&new).copied().collect()).unwrap_or_default();
@@ -97,7 +100,9 @@ impl Transfer {
         Self {
             event,
             assignment: before.map(|_| assignment),
-            ends: ending(memberships, |scope| old.contains(scope) && !new.contains(scope)),
+            ends: ending(memberships, |scope| {
+                (old.contains(scope) && !new.contains(scope)) || uncovered(scope)
+            }),
             begins: new.difference(&now).copied().collect(),
             feeds: feeds_of(&seen, Kind::Card).into_iter().collect(),
             touched: card,

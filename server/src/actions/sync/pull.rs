@@ -14,7 +14,7 @@ use std::{
 use sync_core::{
     ids::{CustomerId, DeviceId, DocumentId, LogId, OrgId, UserId},
     time::Timestamp,
-    visibility::{ClassRights, Scope, ViewerScope, document_access},
+    visibility::{ClassRights, Relation, Scope, ViewerScope, document_access},
 };
 
 use self::touched::Touched;
@@ -138,9 +138,9 @@ fn first_backfill(upto: i64) -> Backfill {
 
 /// The scopes in the order in which a device fills up: the order of their types, own customers first.
 fn ordered(mut scopes: Vec<ViewerScope>) -> Vec<ViewerScope> {
-    let rank = |scope: Scope| match scope {
-        Scope::Book(_) => 0,
-        Scope::Cover(_) => 1,
+    let rank = |held: &ViewerScope| match held.scope {
+        Scope::Book(_) if held.relation == Some(Relation::Owner) => 0,
+        Scope::Book(_) | Scope::Cover(_) => 1,
         Scope::Responsible(_) => 2,
         Scope::ResponsibleDone(_) => 3,
         Scope::Own(_) => 4,
@@ -151,7 +151,7 @@ fn ordered(mut scopes: Vec<ViewerScope>) -> Vec<ViewerScope> {
         Scope::Team(_) => 9,
         Scope::Org(_) => 10,
     };
-    scopes.sort_by_key(|held| (rank(held.scope), held.scope));
+    scopes.sort_by_key(|held| (rank(held), held.scope));
     scopes
 }
 

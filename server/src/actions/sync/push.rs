@@ -333,6 +333,13 @@ fn decide_one(
         .chain(restored)
         .collect();
     let memberships = facts.memberships.get(&customer).map(Vec::as_slice).unwrap_or_default();
+    // Asked only where it matters: of what is new at somebody else's customer.
+    let stands_in = loaded.is_none()
+        && assignment.owner != Some(pusher.user)
+        && pusher
+            .standing
+            .relations_at(memberships, facts.head)
+            .contains(Relation::Cover);
     let write = document_write(
         Target {
             document,
@@ -341,6 +348,7 @@ fn decide_one(
             assignment,
             author: pusher.user,
             device: Some(pusher.device),
+            stands_in,
         },
         loaded.as_ref(),
         &after,

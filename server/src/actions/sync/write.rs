@@ -34,6 +34,8 @@ pub(crate) struct Target {
     /// Author of the new changes.
     pub(crate) author: UserId,
     pub(crate) device: Option<DeviceId>,
+    /// The author looks after the customer for its owner for a while.
+    pub(crate) stands_in: bool,
 }
 
 /// The rows of a document after new changes: read model, feeds, responsible person.
@@ -67,6 +69,8 @@ pub(crate) fn document_write(
         // The author is responsible for what he adds to somebody else's customer, or to one in a pool. What arrives
         // after a handover is the new owner's to deal with: otherwise the customer would never leave the first phone.
         None if changes.first().is_some_and(|change| change.late) => None,
+        // So is what somebody adds who stands in for the owner: it must leave his phone with the customer.
+        None if target.stands_in => None,
         None => (target.kind.has_responsible() && target.assignment.owner != Some(author)).then_some(author),
     };
     let customer_scopes: Vec<Scope> = memberships

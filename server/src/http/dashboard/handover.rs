@@ -73,7 +73,7 @@ fn figures(words: Words, counts: &Counts) -> Vec<Figure> {
     .collect()
 }
 
-fn name_of(viewer: &Viewer, user: UserId) -> String {
+pub(super) fn name_of(viewer: &Viewer, user: UserId) -> String {
     let people = &viewer.directory().people;
     let found = people.iter().find(|person| person.id == user);
     found.map_or_else(|| user.to_string(), |person| person.name.clone())

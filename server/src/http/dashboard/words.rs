@@ -203,6 +203,7 @@ mod tests {
                 "relation-",
                 vec![
                     "owner",
+                    "cover",
                     "collaborator",
                     "responsible",
                     "manager",

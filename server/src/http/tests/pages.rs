@@ -1,5 +1,6 @@
 //! Pages, as a browser without a script sees them: links, forms, and what is refused.
 
+mod covers;
 mod customers;
 mod doors;
 mod handover;
