@@ -164,6 +164,9 @@ impl Store {
             && let Some(_lease) = store.lease()?
         {
             store.wipe()?;
+        } else {
+            // What one that was killed had dropped and not yet overwritten.
+            store.forget_deleted()?;
         }
         Ok(store)
     }
