@@ -200,9 +200,30 @@ impl Seam {
     }
 }
 
+/// What a thread panics with at the step [`die_once_at`] has named.
+#[cfg(feature = "seeded-bugs")]
+#[derive(Debug)]
+pub struct Died;
+
+#[cfg(feature = "seeded-bugs")]
+thread_local! {
+    static DIE_AT: std::cell::Cell<Option<&'static str>> = const { std::cell::Cell::new(None) };
+}
+
+/// Has what this thread does end at a step of a wipe, once, by a panic with [`Died`]: a simulated phone is killed so.
+#[cfg(feature = "seeded-bugs")]
+pub fn die_once_at(step: Option<&'static str>) {
+    DIE_AT.set(step);
+}
+
 /// Ends the process as a kill does, nothing tidied up, if the environment names this step: for tests with real
 /// processes. Builds for people have none of it.
 pub(crate) fn die_at(step: &str) {
+    #[cfg(feature = "seeded-bugs")]
+    if DIE_AT.get() == Some(step) {
+        DIE_AT.set(None);
+        std::panic::panic_any(Died);
+    }
     if cfg!(debug_assertions) && std::env::var("FIELDPOOL_DIE_AT").is_ok_and(|named| named == step) {
         std::process::abort();
     }

@@ -9,5 +9,5 @@ mod company;
 mod draft;
 
 pub use client::{Client, Held, all_verdicts};
-pub use company::{Company, Posted, TABLES, grown, headers, version};
+pub use company::{Company, Posted, TABLES, grown, headers, prove, version};
 pub use draft::{Draft, add, comment, digest_of, put, rewrite, text};

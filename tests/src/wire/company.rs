@@ -369,7 +369,7 @@ pub(super) async fn enrol(app: &App, login: &str, org: OrgId) -> Client {
 }
 
 /// Answers a fresh challenge to a device with a key, and does with the proof what is wanted.
-pub(super) async fn prove<T, F: Future<Output = Result<T, ActionError>>>(
+pub async fn prove<T, F: Future<Output = Result<T, ActionError>>>(
     app: &App,
     org: OrgId,
     device: DeviceId,

@@ -1,6 +1,6 @@
-//! The way between phones and server: loses, doubles, delays and cuts, and checks what passes.
+//! The way between phones and server: loses, doubles, delays and cuts, and shows the watch what passes.
 
-use std::{cell::RefCell, collections::BTreeMap, fmt::Write as _, path::PathBuf, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, rc::Rc};
 
 use axum::{
     Router,
@@ -10,9 +10,10 @@ use axum::{
 use mobile_ffi::{Request, Response, Traffic, Transport, TransportError};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use server::{actions::sync::place_of, app::App, http::router};
+use rusqlite::Connection;
+use server::{app::App, http::router};
 use sync_core::{
-    ids::{DeviceId, UserId},
+    ids::OrgId,
     protocol::{
         frame,
         message::{PROTOCOL_VERSION, SyncRequest, SyncResponse},
@@ -20,10 +21,18 @@ use sync_core::{
 };
 use tower::ServiceExt;
 
-use super::{Company, oracle};
+use super::{
+    log::{Log, Promise},
+    oracle::count,
+    watch::{Watch, Way},
+};
 
 /// Largest body the simulator reads.
 const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Statements of the oracle kept ready.
+const STATEMENTS_MAX: usize = 64;
+/// Answered messages of a phone that are remembered, to be said again.
+const REMEMBERED_MAX: usize = 40;
 
 /// What may go wrong with each request, in percent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,46 +68,48 @@ impl Faults {
 /// One server and the wires to it.
 pub(super) struct Network {
     pub(super) faults: Faults,
-    pub(super) delivered: u64,
     pub(super) faults_done: u64,
+    pub(super) watch: Watch,
+    /// The largest page each phone takes, where that is not what it says itself: small ones break at many places.
+    pub(super) page_bytes: Vec<u32>,
     rng: ChaCha8Rng,
-    file: PathBuf,
-    trace: Rc<RefCell<String>>,
-    server: Option<(Router, App, Company)>,
-    runtime: Option<tokio::runtime::Runtime>,
+    look: Rc<Connection>,
+    log: Rc<Log>,
+    org: OrgId,
+    server: Option<(Router, App, tokio::runtime::Runtime)>,
     delayed: Vec<Request>,
-    /// The last whole message of each phone that was answered.
-    pub(super) answered: BTreeMap<usize, Request>,
-    places: BTreeMap<(DeviceId, uuid::Uuid), i64>,
+    /// Messages of each phone that were answered, the last one last.
+    pub(super) answered: BTreeMap<usize, Vec<Request>>,
 }
 
 impl Network {
-    pub(super) fn new(seed: u64, file: PathBuf, trace: Rc<RefCell<String>>) -> Self {
+    pub(super) fn new(seed: u64, file: &PathBuf, org: OrgId, log: &Rc<Log>) -> Self {
+        let look = Connection::open(file).expect("the database can be read");
+        look.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        let look = Rc::new(look);
         Self {
             faults: Faults::default(),
-            delivered: 0,
             faults_done: 0,
+            watch: Watch::new(Rc::clone(log), Rc::clone(&look)),
+            page_bytes: Vec::new(),
             rng: ChaCha8Rng::seed_from_u64(seed),
-            file,
-            trace,
+            look,
+            log: Rc::clone(log),
+            org,
             server: None,
-            runtime: None,
             delayed: Vec::new(),
             answered: BTreeMap::new(),
-            places: BTreeMap::new(),
         }
     }
 
-    pub(super) fn connect(&mut self, runtime: tokio::runtime::Runtime, app: App, company: Company) {
+    pub(super) fn connect(&mut self, runtime: tokio::runtime::Runtime, app: App) {
         let router = runtime.block_on(async { router(app.clone()) });
-        self.server = Some((router, app, company));
-        self.runtime = Some(runtime);
+        self.server = Some((router, app, runtime));
     }
 
     /// As a kill does: nothing is finished, nothing is said.
     pub(super) fn disconnect(&mut self) {
-        self.server = None;
-        if let Some(runtime) = self.runtime.take() {
+        if let Some((_, _, runtime)) = self.server.take() {
             runtime.shutdown_background();
         }
     }
@@ -108,39 +119,42 @@ impl Network {
         self.deliver_delayed();
     }
 
+    pub(super) fn has_faults(&self) -> bool {
+        let Faults {
+            lose_request,
+            lose_response,
+            double,
+            delay,
+            cut,
+        } = self.faults;
+        lose_request + lose_response + double + delay + cut > 0
+    }
+
+    fn server(&self) -> &(Router, App, tokio::runtime::Runtime) {
+        self.server.as_ref().expect("the server runs")
+    }
+
     pub(super) fn app(&self) -> App {
-        self.server.as_ref().expect("the server runs").1.clone()
+        self.server().1.clone()
     }
 
     pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        self.runtime.as_ref().expect("the server runs").block_on(future)
+        self.server().2.block_on(future)
     }
 
-    /// A read-only look at the server's database.
-    pub(super) fn look(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(&self.file).expect("the database can be read")
+    /// A look at the server's database.
+    pub(super) fn look(&self) -> Rc<Connection> {
+        Rc::clone(&self.look)
     }
 
     pub(super) fn head(&self) -> i64 {
-        self.look()
-            .query_row("SELECT head FROM log_head", [], |row| row.get(0))
-            .expect("a head")
-    }
-
-    pub(super) fn state_of(&self, user: UserId) -> String {
-        self.look()
-            .query_row(
-                "SELECT state FROM user_account WHERE user_id = ?1",
-                [user.as_bytes()],
-                |row| row.get(0),
-            )
-            .expect("a person")
+        count(&self.look, "SELECT head FROM log_head", [])
     }
 
     /// Requests that were held back on the way arrive now; their answers reach nobody.
     pub(super) fn deliver_delayed(&mut self) {
         for request in std::mem::take(&mut self.delayed) {
-            let _ = self.call(&request, None);
+            let _ = self.call(&request, Way::Stray);
         }
     }
 
@@ -152,17 +166,25 @@ impl Network {
 
     fn send(&mut self, phone: usize, request: &Request) -> Result<Response, TransportError> {
         let lost = |what: &str| Err(TransportError(what.to_owned()));
+        let request = self.with_small_pages(phone, request);
         if self.happens(self.faults.lose_request) {
             return lost("the request was lost");
         }
         if self.happens(self.faults.delay) {
-            self.delayed.push(request.clone());
+            self.delayed.push(request);
             return lost("the request is late");
         }
         if self.happens(self.faults.double) {
-            let _ = self.call(request, None);
+            let _ = self.call(&request, Way::Stray);
         }
-        let mut response = self.call(request, Some(phone));
+        let mut response = self.call(&request, Way::InOrder);
+        if request.is_sync && response.status < 300 {
+            let answered = self.answered.entry(phone).or_default();
+            if answered.len() == REMEMBERED_MAX {
+                answered.remove(0);
+            }
+            answered.push(request);
+        }
         if self.happens(self.faults.lose_response) {
             return lost("the answer was lost");
         }
@@ -173,10 +195,32 @@ impl Network {
         Ok(response)
     }
 
-    pub(super) fn call(&mut self, request: &Request, phone: Option<usize>) -> Response {
-        let (router, app, company) = self.server.clone().expect("the server runs");
-        let response = self.block_on(async {
-            let answer = router.oneshot(http_request(request)).await.expect("the router answers");
+    fn with_small_pages(&self, phone: usize, request: &Request) -> Request {
+        let size = self.page_bytes.get(phone).copied().filter(|size| *size > 0);
+        let mut request = request.clone();
+        if let (true, Some(size), Some(body)) = (request.is_sync, size, &request.body) {
+            let mut said: SyncRequest = frame::decode(body).expect("a message");
+            said.page_bytes_max = size;
+            request.body = Some(frame::encode(&said));
+        }
+        request
+    }
+
+    pub(super) fn call(&mut self, request: &Request, way: Way) -> Response {
+        let asked: Option<SyncRequest> = request
+            .is_sync
+            .then(|| frame::decode(request.body.as_deref().unwrap_or_default()).expect("a message"));
+        if let Some(asked) = asked.as_ref().filter(|_| way != Way::Hostile) {
+            self.watch.sends(self.org, asked);
+        }
+        let head = if asked.is_some() { self.head() } else { 0 };
+        let (router, app, runtime) = self.server();
+        let response = runtime.block_on(async {
+            let answer = router
+                .clone()
+                .oneshot(http_request(request))
+                .await
+                .expect("the router answers");
             let status = answer.status().as_u16();
             let body = to_bytes(answer.into_body(), BODY_BYTES_MAX).await.expect("a body");
             Response {
@@ -185,68 +229,25 @@ impl Network {
                 body: body.to_vec(),
             }
         });
-        assert!(
-            response.status < 500 || response.status == 503,
-            "{} {}",
-            request.path,
-            String::from_utf8_lossy(&response.body)
-        );
-        if response.status >= 400 {
-            let _ = writeln!(
-                self.trace.borrow_mut(),
-                "{} {}: {}",
-                request.path,
-                response.status,
-                String::from_utf8_lossy(&response.body)
+        let words = || String::from_utf8_lossy(&response.body).into_owned();
+        if response.status >= 500 && response.status != 503 {
+            self.log.broken(
+                Promise::I10,
+                format!("{} {} {}", request.path, response.status, words()),
             );
         }
-        if request.is_sync && response.status == 200 {
-            self.inspect(request, &response, &app, &company, phone.is_some());
+        if response.status >= 400 {
+            self.log.note(
+                app.seam.now(),
+                format!("{}: {} {}", request.path, response.status, words()),
+            );
         }
-        if let Some(phone) = phone.filter(|_| request.is_sync && response.status < 300) {
-            self.answered.insert(phone, request.clone());
+        if let (Some(asked), 200) = (asked, response.status) {
+            let answer: SyncResponse = frame::decode(&response.body).expect("an answer");
+            let app = app.clone();
+            self.watch.answered(self.org, &asked, &answer, head, &app);
         }
         response
-    }
-
-    /// Nothing reaches a device that may not have it, and cursors only go forward.
-    fn inspect(&mut self, request: &Request, response: &Response, app: &App, company: &Company, in_order: bool) {
-        let asked: SyncRequest = frame::decode(request.body.as_deref().unwrap_or_default()).expect("a message");
-        let answer: SyncResponse = frame::decode(&response.body).expect("an answer");
-        let look = self.look();
-        let device = asked.device;
-        let user = oracle::user_of_device(&look, device);
-        for document in &answer.documents {
-            if document.gone {
-                continue;
-            }
-            let customer = answer.customers[document.customer as usize];
-            let id = oracle::id_of(company.org, document, customer);
-            self.delivered += 1;
-            assert!(
-                oracle::may_read(&look, user, id),
-                "document {id} (whole {}) was delivered to {user}, who may not read it: {}\n{}",
-                document.whole,
-                oracle::explain(&look, user, id),
-                self.trace.borrow()
-            );
-        }
-        let Some(place) = place_of(app, company.org, device, &answer.cursor) else {
-            return;
-        };
-        if in_order && !answer.reset {
-            let before = asked
-                .cursor
-                .as_ref()
-                .and_then(|cursor| place_of(app, company.org, device, cursor))
-                .unwrap_or(0);
-            assert!(
-                place >= before,
-                "the cursor of {device} went back from {before} to {place}"
-            );
-            let known = self.places.entry((device, uuid::Uuid::nil())).or_insert(place);
-            *known = (*known).max(place);
-        }
     }
 }
 
@@ -278,9 +279,9 @@ pub struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(network: Rc<RefCell<Network>>, phone: usize) -> Self {
+    pub(super) fn new(network: &Rc<RefCell<Network>>, phone: usize) -> Self {
         Self {
-            network,
+            network: Rc::clone(network),
             phone,
             traffic: Traffic::default(),
         }
