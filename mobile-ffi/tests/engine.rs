@@ -210,7 +210,11 @@ fn t041_a_new_log_makes_the_phone_keep_everything_and_offer_its_own_again() {
     });
     let report = phone.sync().unwrap();
     assert!(report.reset);
-    let again = wire.last();
+    let requests = wire.requests();
+    let [.., again, compared] = &requests[..] else {
+        panic!("it offers, then compares");
+    };
+    assert!(compared.intents.is_empty() && compared.documents.is_empty() && compared.reconcile.is_some());
     assert_eq!(again.intents.len(), 1);
     assert_eq!(again.documents.len(), 2);
     assert!(!again.actors.is_empty());

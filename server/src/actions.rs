@@ -28,6 +28,7 @@ pub mod quarantine;
 pub mod quarantined;
 pub mod reader;
 pub mod rebuild;
+pub mod recovery;
 pub mod sign_in;
 pub mod sign_in_links;
 pub mod sync;

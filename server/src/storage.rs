@@ -28,6 +28,7 @@ pub mod proposals;
 mod reach;
 pub mod read_model;
 pub mod reading;
+pub mod recovery;
 pub mod scopes;
 pub mod search;
 pub mod sessions;

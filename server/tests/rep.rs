@@ -6,6 +6,8 @@ mod company;
 mod faults;
 #[path = "rep/leaving.rs"]
 mod leaving;
+#[path = "rep/recovery.rs"]
+mod recovery;
 
 use company::Company;
 

@@ -12,6 +12,7 @@
 mod access;
 mod answer;
 mod apply;
+mod compare;
 mod intents;
 mod leave;
 mod look;
@@ -25,7 +26,7 @@ mod view;
 pub use answer::{AfterProblem, IntentResult, Settled, SyncProgress, VerdictCounts};
 pub use look::FieldWrite;
 pub use record::{Recorded, Target};
-pub use state::{DeviceState, Identity, LEASE_MS, Standing};
+pub use state::{Checking, DeviceState, Identity, LEASE_MS, Standing};
 pub use store::{
     AccessRow, DocumentRow, InFlight, IntentRow, OutboxEntry, Provisional, Store, StoredChange, TrayEntry, Wanted,
 };

@@ -899,6 +899,7 @@ mod frames {
             documents: Vec::new(),
             confirmations: Vec::new(),
             wanted: Vec::new(),
+            reconcile: None,
         }
     }
 

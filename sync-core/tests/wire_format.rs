@@ -11,6 +11,7 @@ use sync_core::{
     document::{Document, Edit, Kind, Value, edits_from_words, fixed_changes},
     ids::{ActorId, CustomerId, DeviceId, DocumentId, IntentId, OrgId, PoolId, UserId},
     protocol::{
+        compare::{Behind, Belief, Compare, Compared, HeldDocument, Reconcile},
         message::{
             AccessItem, ActorInfo, Confirmation, Intent, IntentAction, IntentOutcome, PullChange, PullDocument,
             PushDocument, RetryReason, SyncRequest, SyncResponse, Verdict, WipeOrder,
@@ -190,6 +191,23 @@ fn messages() -> Vec<(String, String)> {
             lost_seq: 77,
         }],
         wanted: vec![DocumentId(id(8))],
+        reconcile: Some(Reconcile {
+            compare: Compare::Documents {
+                buckets: vec![9],
+                documents: vec![HeldDocument::new(DocumentId(id(8)), [(ActorId([2; 16]), 3)])],
+            },
+            beliefs: vec![Belief {
+                customer: CustomerId(id(3)),
+                owner: Some(UserId(id(6))),
+                pool: None,
+                version: 2,
+            }],
+            behind: vec![Behind {
+                actor: ActorId([2; 16]),
+                user: UserId(id(6)),
+                device: Some(DeviceId(id(1))),
+            }],
+        }),
     };
     vec![
         (
@@ -294,6 +312,7 @@ fn response() -> SyncResponse {
             ordered_at: AT,
             reason: "revoked".into(),
         }),
+        compared: Some(Compared::Same { again: true }),
     }
 }
 

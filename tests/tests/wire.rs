@@ -22,6 +22,8 @@ mod late;
 mod leave;
 #[path = "wire/many.rs"]
 mod many;
+#[path = "wire/recovery.rs"]
+mod recovery;
 #[path = "wire/replays.rs"]
 mod replays;
 

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Params, Transaction, params};
 use sync_core::{
     ids::{ActorId, CustomerId, DeviceId, DocumentId, IntentId, UserId},
     projection::searchable_text,
-    protocol::message::Confirmation,
+    protocol::{compare::HeldDocument, message::Confirmation},
     replica::{
         AccessRow, DeviceState, DocumentRow, InFlight, IntentRow, OutboxEntry, Store, StoredChange, TrayEntry, Wanted,
     },
@@ -222,6 +222,18 @@ impl Store for StoreTx<'_> {
         self.run("DELETE FROM change WHERE document = ?1", [document.bytes()])
     }
 
+    fn held(&mut self) -> Stored<Vec<HeldDocument>> {
+        let rows: Vec<(DocumentId, ActorId, u64)> = self.all(
+            "SELECT c.document, c.actor, MAX(c.seq) AS seq FROM change c JOIN document d ON d.id = c.document \
+             WHERE NOT d.gone AND c.actor <> zeroblob(16) GROUP BY c.document, c.actor ORDER BY c.document",
+            [],
+            |row| Ok((c::id(row, "document")?, c::id(row, "actor")?, c::counter(row, "seq")?)),
+        )?;
+        let documents = rows.chunk_by(|one, other| one.0 == other.0);
+        let held = documents.map(|rows| HeldDocument::new(rows[0].0, rows.iter().map(|row| (row.1, row.2))));
+        Ok(held.filter(|held| !held.actors.is_empty()).collect())
+    }
+
     fn documents_by_actors(&mut self, actors: &[ActorId]) -> Stored<Vec<DocumentId>> {
         let mut documents = Vec::new();
         for actor in actors {
@@ -413,6 +425,10 @@ impl Store for StoreTx<'_> {
             [customer.bytes()],
             rows::access,
         )
+    }
+
+    fn all_access(&mut self) -> Stored<Vec<AccessRow>> {
+        self.all("SELECT * FROM access ORDER BY customer", [], rows::access)
     }
 
     fn put_access(&mut self, row: &AccessRow) -> Stored<()> {

@@ -180,6 +180,7 @@ pub(crate) fn page() -> SyncResponse {
         more: false,
         retry_after_ms: None,
         wipe: None,
+        compared: None,
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
         audit::{self, AuditRow},
         dump::{self, Cell, Table},
         organisation,
+        recovery::{self, Recovery},
     },
 };
 
@@ -30,6 +31,9 @@ const COMPRESSION_LEVEL: i32 = 3;
 /// Bytes of one record at most: the largest row (a document of 1 MB with its snapshot) with room to spare. A longer one
 /// is damage.
 const RECORD_BYTES_MAX: u32 = 64 * 1024 * 1024;
+/// Age of a backup up to which whoever restores it knows who was revoked since: he was there. For an older one he has to
+/// look through people and devices before the server serves.
+const REMEMBERED_MS: i64 = 10 * 60 * 1000;
 /// Rows held in memory while restoring.
 const ROWS_PER_BATCH: usize = 1_000;
 
@@ -148,7 +152,18 @@ pub async fn back_up<W: Write + Send>(
     })
 }
 
-/// Reads a backup into a database that is empty, or with `replace` instead of what is there.
+/// What is to be done with what stands in the target, and with the people of the backup.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Restoring {
+    /// Replace what is there.
+    pub replace: bool,
+    /// The operator has looked through people and devices: nobody was revoked since, or it does not matter.
+    pub people_confirmed: bool,
+}
+
+/// Reads a backup into a database that is empty, or with `replace` instead of what is there. Phones then bring back what
+/// the server has lost; unless the backup is fresh, or its people are confirmed, the server does not serve before they
+/// are.
 ///
 /// # Errors
 /// See [`BackupError`]; nothing is changed then.
@@ -156,7 +171,7 @@ pub async fn restore<R: Read + Send>(
     database: &Database,
     seam: &Seam,
     from: R,
-    replace: bool,
+    restoring: Restoring,
     mut progress: impl FnMut(u64) + Send,
 ) -> Result<(Summary, Vec<(OrgId, LogId)>), BackupError> {
     let mut reader = Reader::new(from)?;
@@ -169,7 +184,7 @@ pub async fn restore<R: Read + Send>(
     }
     let known = dump::tables();
     let mut tx = database.write().await?;
-    if replace {
+    if restoring.replace {
         dump::clear(&mut tx).await?;
     } else if !organisation::list(&mut tx).await?.is_empty() {
         return Err(BackupError::NotEmpty);
@@ -207,10 +222,17 @@ pub async fn restore<R: Read + Send>(
         return Err(BackupError::Damaged("a table is missing"));
     }
     let mut logs = Vec::new();
+    let now = seam.now();
+    let is_old = now.0.saturating_sub(header.made_at) > REMEMBERED_MS;
+    let standing = Recovery {
+        recovering_since: Some(now.0),
+        unconfirmed_since: (is_old && !restoring.people_confirmed).then_some(now.0),
+    };
     for restored in organisation::list(&mut tx).await? {
         let log = LogId(seam.uuid());
         organisation::set_log(&mut tx, restored.org, log).await?;
-        let row = AuditRow::new(seam.now(), "restored", restored.org)
+        recovery::set(&mut tx, restored.org, standing).await?;
+        let row = AuditRow::new(now, "restored", restored.org)
             .with_detail(serde_json::json!({ "made_at": header.made_at, "log": log }));
         audit::append(&mut tx, restored.org, &[row]).await?;
         logs.push((restored.org, log));

@@ -15,6 +15,7 @@ use std::{
 
 use sync_core::{
     ids::{ActorId, CustomerId, DeviceId, DocumentId, OrgId, UserId},
+    protocol::compare::Belief,
     time::Timestamp,
     visibility::Scope,
 };
@@ -32,6 +33,7 @@ use crate::{
         ownership::{self, CardSummary},
         people,
         proposals::{self, ProposalRow},
+        recovery::{self, RecoveredRow},
         scopes,
         verdicts::{self, ActorRow, EvictionRow, RefusalRow},
     },
@@ -71,6 +73,10 @@ pub struct Job {
     pub refusals: Vec<RefusalRow>,
     /// Late values that wait for somebody's choice.
     pub proposals: Vec<ProposalRow>,
+    /// What a device has brought back of others.
+    pub recovered: Vec<RecoveredRow>,
+    /// Whose a device believed customers to be.
+    pub beliefs: Vec<(DeviceId, Belief)>,
     /// Orders to drop customers that are about to be delivered.
     pub evictions: Vec<EvictionRow>,
     /// Orders that were followed.
@@ -111,6 +117,8 @@ impl Job {
             enters: BTreeSet::new(),
             refusals: Vec::new(),
             proposals: Vec::new(),
+            recovered: Vec::new(),
+            beliefs: Vec::new(),
             evictions: Vec::new(),
             confirmations: Vec::new(),
             audit: Vec::new(),
@@ -342,6 +350,10 @@ async fn write_beside(tx: &mut Tx, org: OrgId, now: Timestamp, jobs: &[&Job]) ->
     verdicts::insert_refusals(tx, org, now, &refusals).await?;
     let late: Vec<&ProposalRow> = jobs.iter().flat_map(|job| &job.proposals).collect();
     proposals::insert(tx, org, &late, now).await?;
+    let recovered: Vec<&RecoveredRow> = jobs.iter().flat_map(|job| &job.recovered).collect();
+    recovery::insert_recovered(tx, org, &recovered, now).await?;
+    let beliefs: Vec<(DeviceId, Belief)> = jobs.iter().flat_map(|job| job.beliefs.iter().copied()).collect();
+    recovery::insert_beliefs(tx, org, &beliefs, now).await?;
     let evictions: Vec<EvictionRow> = jobs.iter().flat_map(|job| job.evictions.iter().copied()).collect();
     verdicts::insert_evictions(tx, org, &evictions, now).await?;
     for order in jobs.iter().flat_map(|job| &job.confirmations) {

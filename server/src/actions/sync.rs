@@ -20,8 +20,9 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use sync_core::{
     document::SCHEMA_VERSION,
-    ids::{DeviceId, DocumentId, OrgId},
+    ids::{CustomerId, DeviceId, DocumentId, OrgId},
     protocol::{
+        compare::Belief,
         limits::{MESSAGE_CHANGES_MAX, PAGE_BYTES_MAX},
         message::{IntentOutcome, SyncRequest, SyncResponse, Verdict},
     },
@@ -49,6 +50,7 @@ use crate::{
         audit::AuditRow,
         callers::{self, Caller},
         documents::DocumentWrite,
+        ownership,
         verdicts::EvictionRow,
     },
 };
@@ -152,6 +154,8 @@ pub async fn sync(app: &App, token: &AccessToken, request: SyncRequest) -> Resul
         log: session.caller.log,
         head: session.caller.head,
         server_time: app.seam.now(),
+        compare: request.reconcile.as_ref().map(|reconcile| &reconcile.compare),
+        recovering: session.caller.recovering,
         page_bytes_max: (request.page_bytes_max as usize).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX),
     };
     let wrote = (!request.documents.is_empty()).then_some(&answer.begun);
@@ -198,7 +202,7 @@ async fn drained(
 /// Whether the log ends where the device stands, so that it can lack nothing: whatever changes what it sees takes a
 /// place in the log. One look-up; everything else is asked only if this is not so.
 async fn is_current(app: &App, token: &AccessToken, request: &SyncRequest) -> Result<bool, ActionError> {
-    if !request.wanted.is_empty() {
+    if !request.wanted.is_empty() || request.reconcile.is_some() {
         return Ok(false);
     }
     let caller = callers::find_now(&app.database, token.org, token.device).await?;
@@ -250,7 +254,16 @@ fn brings_something(request: &SyncRequest) -> bool {
     !(request.intents.is_empty()
         && request.documents.is_empty()
         && request.confirmations.is_empty()
-        && request.actors.is_empty())
+        && request.actors.is_empty()
+        && beliefs_of(request).is_empty())
+}
+
+/// Whose the device believed customers to be when it heard of a new log.
+fn beliefs_of(request: &SyncRequest) -> &[Belief] {
+    request
+        .reconcile
+        .as_ref()
+        .map_or(&[], |reconcile| &reconcile.beliefs[..])
 }
 
 /// What became of what a message brought.
@@ -326,11 +339,17 @@ async fn take(
             // One that is told to offer everything again lacks nothing yet.
             drains: session.drain && !reset,
             is_kept_apart: is_apart(&session),
+            recovers: session.caller.recovering && !session.drain && !is_apart(&session),
         };
         let mut facts = read_facts(&mut tx, &pusher, session.caller.head, request, &pushed).await?;
         if with_losses {
             read_losses(&mut tx, &pusher, request, &mut facts).await?;
         }
+        let beliefs = if session.caller.recovering {
+            differing_beliefs(&mut tx, token, beliefs_of(request)).await?
+        } else {
+            Vec::new()
+        };
         tx.rollback().await?;
         let mut decided = off_the_reactor(request, || decide(&pusher, &app.seam, request, &pushed, facts));
         if !with_losses && !is_plain(&decided) {
@@ -338,6 +357,7 @@ async fn take(
             continue;
         }
         decided.job.message = Some((token.device, message));
+        decided.job.beliefs = beliefs;
         decided.job.confirmations = request
             .confirmations
             .iter()
@@ -363,6 +383,26 @@ async fn take(
         }
     }
     Err(ActionError::refused(Code::Overloaded).retry_after(1))
+}
+
+/// What the device believed of customers that this server does not know, or knows otherwise.
+async fn differing_beliefs(
+    tx: &mut Tx,
+    token: &AccessToken,
+    beliefs: &[Belief],
+) -> Result<Vec<(DeviceId, Belief)>, ActionError> {
+    let customers: Vec<CustomerId> = beliefs.iter().map(|belief| belief.customer).collect();
+    let assignments = ownership::list_assignments(tx, token.org, &customers).await?;
+    let differs = |belief: &&Belief| {
+        assignments.get(&belief.customer).is_none_or(|now| {
+            belief.version > now.version.cast_unsigned() || (belief.owner, belief.pool) != (now.owner, now.pool)
+        })
+    };
+    // Who may not know whose a customer is believes it to be nobody's.
+    let said = beliefs
+        .iter()
+        .filter(|belief| belief.owner.is_some() || belief.pool.is_some());
+    Ok(said.filter(differs).map(|belief| (token.device, *belief)).collect())
 }
 
 /// New documents of a job that are just what the device made: no one else is responsible, nothing came late. And how
@@ -476,6 +516,7 @@ async fn respond(
         more: false,
         retry_after_ms: None,
         wipe: None,
+        compared: None,
     };
     let Some(pulled) = pulled else { return Ok(response) };
     audit_delivery(app, token, &pulled, server_time).await?;
@@ -487,6 +528,7 @@ async fn respond(
         &pulled.cursor,
     ));
     response.more = pulled.more;
+    response.compared = pulled.compared;
     response.digest = pulled.page.digest();
     response.access = pulled.page.access;
     response.users = pulled.page.users;

@@ -11,6 +11,7 @@ mod key;
 mod org;
 pub(super) mod password;
 mod pool;
+mod recovery;
 mod team;
 mod user;
 
@@ -40,6 +41,9 @@ enum Subject {
     /// Pools
     #[command(subcommand)]
     Pool(pool::Pool),
+    /// What a restore leaves to be done
+    #[command(subcommand)]
+    Recovery(recovery::Recovery),
     /// People
     #[command(subcommand)]
     User(user::User),
@@ -56,6 +60,7 @@ impl Admin {
                 Subject::Org(command) => command.run(&app, self.json).await?,
                 Subject::Team(command) => command.run(&app, self.json).await?,
                 Subject::Pool(command) => command.run(&app, self.json).await?,
+                Subject::Recovery(command) => command.run(&app).await?,
                 Subject::User(command) => command.run(&app, self.json).await?,
             }
             database.close().await;

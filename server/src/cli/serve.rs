@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use self::settings::{Settings, TABLE};
 use super::{Target, block_on, print_json};
 use crate::{
-    actions::organisation::has_organisation,
+    actions::{organisation::has_organisation, recovery},
     app::App,
     auth::setup_token,
     config::Config,
@@ -51,6 +51,8 @@ impl Serve {
         let config = settings.config()?;
         let database = target.open(true).await?;
         warn_of_plain_http(&config);
+        let unconfirmed = recovery::list_unconfirmed(&database).await?;
+        anyhow::ensure!(unconfirmed.is_empty(), "{}", recovery::explain(&unconfirmed));
         let mut app = App::new(database.clone(), Seam::real(), config).await?;
         app.stopping = stopping;
         let server = Server::bind(app.clone()).await?;

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{Target, block_on, print_json};
 use crate::{
-    actions::{backup, rebuild, verify},
+    actions::{backup, rebuild, recovery, verify},
     seam::Seam,
 };
 
@@ -85,7 +85,9 @@ fn create_private(path: &std::path::Path) -> std::io::Result<File> {
 
 /// Reads a backup into an empty database, with the server stopped
 ///
-/// Every organisation begins a new log: phones keep what they hold and offer it again. Everybody signs in again.
+/// Every organisation begins a new log and a recovery: phones keep what they hold and bring back what the server lacks,
+/// until `admin recovery off`. Everybody signs in again. Who left, and which device was revoked, since the backup was made
+/// is forgotten: unless the backup is not older than ten minutes, `serve` refuses until `admin recovery confirm`.
 #[derive(clap::Args)]
 pub(super) struct Restore {
     #[command(flatten)]
@@ -96,6 +98,9 @@ pub(super) struct Restore {
     /// Replace what is in the target
     #[arg(long)]
     force: bool,
+    /// Serve without `admin recovery confirm`: people and devices are right as they stand in the backup
+    #[arg(long)]
+    accept_people_as_restored: bool,
     /// Accepted like everywhere; the answer is JSON anyway
     #[arg(long)]
     json: bool,
@@ -121,15 +126,26 @@ impl Restore {
         let database = self.target.open(true).await?;
         let bar = progress("rows");
         let report = |rows| bar.set_position(rows);
+        let restoring = backup::Restoring {
+            replace: self.force,
+            people_confirmed: self.accept_people_as_restored,
+        };
         let (summary, logs) =
-            backup::restore(&database, &Seam::real(), BufReader::new(file), self.force, report).await?;
+            backup::restore(&database, &Seam::real(), BufReader::new(file), restoring, report).await?;
+        let unconfirmed = recovery::list_unconfirmed(&database).await?;
         bar.finish_and_clear();
         database.close().await;
         let organisations: Vec<_> = logs
             .iter()
             .map(|(org, log)| json!({ "org": org, "log": log }))
             .collect();
-        print_json(&json!({ "tables": summary.tables, "rows": summary.rows, "organisations": organisations }))
+        if !unconfirmed.is_empty() {
+            eprintln!("{}", recovery::explain(&unconfirmed));
+        }
+        print_json(&json!({
+            "tables": summary.tables, "rows": summary.rows, "organisations": organisations,
+            "people_confirmed": unconfirmed.is_empty()
+        }))
     }
 }
 

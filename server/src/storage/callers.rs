@@ -40,6 +40,8 @@ pub struct Caller {
     pub directory_version: i64,
     /// The place of the last committed event.
     pub head: i64,
+    /// Phones bring back what others wrote: the server was restored.
+    pub recovering: bool,
 }
 
 impl Caller {
@@ -69,6 +71,7 @@ struct Row {
     acl_version: i64,
     log_id: Uuid,
     directory_version: i64,
+    recovering_since: Option<i64>,
     head: i64,
 }
 
@@ -90,20 +93,22 @@ impl Row {
             log: LogId(self.log_id),
             directory_version: self.directory_version,
             head: self.head,
+            recovering: self.recovering_since.is_some(),
         })
     }
 }
 
 const FIND_WITH_SCOPES: &str = "SELECT d.user_id, d.state AS device_state, d.revoked_at, d.wipe_ordered_at, \
      d.enrolled_at, d.acknowledged_seq, d.last_message, d.last_message_sha256, u.role, u.state, u.acl_version, o.log_id, \
-     o.directory_version, h.head, v.scope, v.relation, v.from_seq, v.to_seq \
+     o.directory_version, o.recovering_since, h.head, v.scope, v.relation, v.from_seq, v.to_seq \
      FROM device d JOIN user_account u ON u.org_id = d.org_id AND u.user_id = d.user_id \
      JOIN organisation o ON o.org_id = d.org_id JOIN log_head h ON h.org_id = d.org_id \
      LEFT JOIN viewer_scope v ON v.org_id = d.org_id AND v.user_id = d.user_id \
      WHERE d.org_id = $1 AND d.device_id = $2";
 
 const FIND: &str = "SELECT d.user_id, d.state AS device_state, d.revoked_at, d.wipe_ordered_at, d.enrolled_at, \
-     d.acknowledged_seq, d.last_message, d.last_message_sha256, u.role, u.state, u.acl_version, o.log_id, o.directory_version, h.head \
+     d.acknowledged_seq, d.last_message, d.last_message_sha256, u.role, u.state, u.acl_version, o.log_id, o.directory_version, \
+     o.recovering_since, h.head \
      FROM device d JOIN user_account u ON u.org_id = d.org_id AND u.user_id = d.user_id \
      JOIN organisation o ON o.org_id = d.org_id JOIN log_head h ON h.org_id = d.org_id \
      WHERE d.org_id = $1 AND d.device_id = $2";

@@ -11,15 +11,16 @@ use uuid::Uuid;
 use super::{StorageError, Tx, migrate, on};
 
 /// The version of the schema: the number of the last migration that changed what a backup holds.
-pub const SCHEMA: u32 = 7;
+pub const SCHEMA: u32 = 8;
 
 /// The migrations whose tables and columns a backup holds.
-const HELD: [&str; 5] = [
+const HELD: [&str; 6] = [
     migrate::FIRST,
     migrate::HANDOVER,
     migrate::WIPE,
     migrate::PROPOSALS,
     migrate::COVERS,
+    migrate::RECOVERY,
 ];
 
 /// What is made again by the server that is restored, or must not outlive a restore: places in the index, leases,

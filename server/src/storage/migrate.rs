@@ -19,6 +19,7 @@ pub(super) const HANDOVER: &str = include_str!("../../../migrations/0004_handove
 pub(super) const WIPE: &str = include_str!("../../../migrations/0005_wipe.sql");
 pub(super) const PROPOSALS: &str = include_str!("../../../migrations/0006_proposals.sql");
 pub(super) const COVERS: &str = include_str!("../../../migrations/0007_covers.sql");
+pub(super) const RECOVERY: &str = include_str!("../../../migrations/0008_recovery.sql");
 
 pub(super) async fn run_sqlite(pool: &SqlitePool) -> Result<(), MigrateError> {
     migrator(SEARCH_SQLITE, true).run(pool).await
@@ -37,6 +38,7 @@ fn migrator(search: &'static str, sqlite: bool) -> Migrator {
         (5, "wipe", WIPE),
         (6, "proposals", PROPOSALS),
         (7, "covers", COVERS),
+        (8, "recovery", RECOVERY),
     ];
     let migrations = migrations
         .into_iter()

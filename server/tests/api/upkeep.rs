@@ -7,7 +7,7 @@ use server::{
         customers::show,
         edit::{create_customer, create_document, edit_document},
         ownership::Asker,
-        rebuild, verify,
+        rebuild, recovery, verify,
     },
     jobs::sealer,
     storage::{Database, organisation},
@@ -83,9 +83,49 @@ async fn written(test: &TestApp) -> Vec<u8> {
 }
 
 async fn restored(database: &Database, test: &TestApp, file: &[u8], replace: bool) -> Result<u64, BackupError> {
-    backup::restore(database, &test.app.seam, file, replace, |_| {})
+    let restoring = backup::Restoring {
+        replace,
+        people_confirmed: false,
+    };
+    backup::restore(database, &test.app.seam, file, restoring, |_| {})
         .await
         .map(|(summary, _)| summary.rows)
+}
+
+#[tokio::test]
+async fn t043_after_an_old_backup_nobody_is_served_before_people_and_devices_are_confirmed() {
+    for source in testing::apps().await {
+        let filled = filled(&source).await;
+        let (app, org) = (&source.app, filled.company.org);
+        let file = written(&source).await;
+        // Whoever restores a backup of a moment ago knows what has been since; of yesterday nobody does.
+        restored(&app.database, &source, &file, true).await.unwrap();
+        assert!(recovery::list_unconfirmed(&app.database).await.unwrap().is_empty());
+        app.seam.advance_ms(24 * 3600 * 1000);
+        restored(&app.database, &source, &file, true).await.unwrap();
+        let unconfirmed = recovery::list_unconfirmed(&app.database).await.unwrap();
+        assert_eq!(unconfirmed.len(), 1, "{}", source.name);
+        assert!(recovery::explain(&unconfirmed).contains("recovery confirm"));
+        let status = recovery::status(app, org).await.unwrap();
+        assert_eq!(
+            (&status["people_confirmed"], status["recovering_since"].is_i64()),
+            (&false.into(), true)
+        );
+        assert!(status["people"].as_array().unwrap().len() == 1, "{status}");
+        recovery::confirm_people(app, org).await.unwrap();
+        assert!(recovery::list_unconfirmed(&app.database).await.unwrap().is_empty());
+        let restoring = backup::Restoring {
+            replace: true,
+            people_confirmed: true,
+        };
+        backup::restore(&app.database, &app.seam, &file[..], restoring, |_| {})
+            .await
+            .unwrap();
+        assert!(recovery::list_unconfirmed(&app.database).await.unwrap().is_empty());
+        recovery::set_recovering(app, org, false).await.unwrap();
+        let status = recovery::status(app, org).await.unwrap();
+        assert!(status["recovering_since"].is_null(), "{status}");
+    }
 }
 
 #[tokio::test]

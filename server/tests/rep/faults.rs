@@ -7,7 +7,7 @@ use sync_core::{document::Kind, replica::Target};
 
 use super::company::{Company, Terminal};
 
-fn words(kind: Kind, words: &[&str]) -> Vec<sync_core::document::Edit> {
+pub(crate) fn words(kind: Kind, words: &[&str]) -> Vec<sync_core::document::Edit> {
     let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     sync_core::document::edits_from_words(kind, &words).unwrap()
 }

@@ -54,6 +54,8 @@ pub enum CustomerStanding {
         /// He created the customer: its card is his to begin, also in a pool in which he may only read it.
         created_it: bool,
     },
+    /// The server has lost them and gets them back from a device that may read them: they were judged when they were made.
+    Recovered,
     /// The message names another customer than the document has, or the customer of another organisation.
     Mismatch,
 }
@@ -348,6 +350,9 @@ impl Decider {
     /// he might have made it. Of somebody who only lost a claim late visits, follow-ups and tickets are taken; everything
     /// else of his is kept for a manager.
     fn permission(&self, change: &Change) -> Result<bool, ChangeDecision> {
+        if self.standing == CustomerStanding::Recovered {
+            return Ok(false);
+        }
         let CustomerStanding::Known {
             rights,
             before_loss,

@@ -22,6 +22,14 @@ pub const MESSAGE_CONFIRMATIONS_MAX: usize = 10_000;
 pub const MESSAGE_WANTED_MAX: usize = 10_000;
 /// Actors a device may declare in one message.
 pub const MESSAGE_ACTORS_MAX: usize = 64;
+/// People behind actors that are not the device's own, in one message: at most one for each change.
+pub const MESSAGE_BEHIND_MAX: usize = MESSAGE_CHANGES_MAX;
+/// Customers whose owner a device says in one message, after the server has come back from a backup.
+pub const MESSAGE_BELIEFS_MAX: usize = 1_000;
+/// Documents a device compares one by one in a message: about 350 KB.
+pub const COMPARED_DOCUMENTS_MAX: usize = 5_000;
+/// Actors of one document that are compared.
+pub const COMPARED_ACTORS_MAX: usize = 10_000;
 /// Bytes of one change.
 pub const CHANGE_BYTES_MAX: usize = 64 * 1024;
 /// Operations of one change.

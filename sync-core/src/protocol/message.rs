@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::{
     bounded,
+    compare::{Compared, Reconcile},
     limits::{
         MESSAGE_ACTORS_MAX, MESSAGE_CHANGES_MAX, MESSAGE_CONFIRMATIONS_MAX, MESSAGE_INTENTS_MAX, MESSAGE_WANTED_MAX,
     },
@@ -66,6 +67,8 @@ pub struct SyncRequest {
     /// Documents to send again as a whole, because what it built of them disagreed with the page's digest.
     #[serde(deserialize_with = "bounded::list::<_, _, MESSAGE_WANTED_MAX>")]
     pub wanted: Vec<DocumentId>,
+    /// Only from a device that has yet to find out whether the server still has what it had.
+    pub reconcile: Option<Reconcile>,
 }
 
 /// Changes of one document, in order.
@@ -197,6 +200,8 @@ pub struct SyncResponse {
     pub retry_after_ms: Option<u32>,
     /// The device is to erase everything: it has said that nothing is pending on it, and all it has sent is settled.
     pub wipe: Option<WipeOrder>,
+    /// What came out of [`SyncRequest::reconcile`]; none if it was not compared now.
+    pub compared: Option<Compared>,
 }
 
 /// The order to erase everything that a device holds. It stands until the device confirms it.

@@ -140,10 +140,13 @@ impl<S: Store> Replica<'_, S> {
         };
         let mut progress = SyncProgress::default();
         self.handle_contact(&in_flight, now)?;
+        self.forget_said_beliefs(response.is_some());
         match response {
             Some(response) => self.take(&in_flight, response, now, fresh, &mut progress)?,
             // Nothing was said of what was sent, so it stays; the server has nothing either.
-            None if in_flight.entries.is_empty() && in_flight.intents.is_empty() => {}
+            None if in_flight.entries.is_empty() && in_flight.intents.is_empty() => {
+                self.handle_compared(None, false)?
+            }
             None => {
                 for id in &in_flight.entries {
                     self.hold_entry(*id)?;
@@ -194,6 +197,8 @@ impl<S: Store> Replica<'_, S> {
         if response.reset {
             progress.reset = true;
             self.handle_reset()?;
+        } else {
+            self.handle_compared(response.compared.as_ref(), response.more)?;
         }
         for item in &response.access {
             self.handle_access(item)?;
@@ -211,11 +216,12 @@ impl<S: Store> Replica<'_, S> {
     /// A new log: everything stays, and what this device has written or asked is offered again.
     fn handle_reset(&mut self) -> ReplicaResult<(), S> {
         self.state.recovering = true;
+        self.begin_reconciling()?;
         self.state.undeclared.clone_from(&self.state.actors);
         self.store.reoffer_intents().map_err(ReplicaError::Store)?;
         let actors = self.state.actors.clone();
         for document in self.store.documents_by_actors(&actors).map_err(ReplicaError::Store)? {
-            self.reoffer(document)?;
+            self.reoffer(document, false)?;
         }
         Ok(())
     }

@@ -133,7 +133,7 @@ impl<S: Store> Replica<'_, S> {
             sum.complete = false;
             self.want(id)?;
         }
-        if pulled.whole && (self.state.recovering || !whole) {
+        if pulled.whole && (self.state.recovering || self.state.checking.is_some() || !whole) {
             keep_what_is_not_there(kind, replaced, &mut held);
         }
         if pulled.whole {

@@ -34,7 +34,7 @@ impl<S: Store> Replica<'_, S> {
             let again = Wanted { attempts: 0, ..wanted };
             self.store.put_wanted(again).map_err(ReplicaError::Store)?;
         }
-        Ok(())
+        self.begin_checking()
     }
 
     /// Whether there is something to say that was not put off.
@@ -49,6 +49,7 @@ impl<S: Store> Replica<'_, S> {
         Ok(!entries.is_empty()
             || !intents.is_empty()
             || !confirmations.is_empty()
+            || self.has_to_compare()
             || wanted.iter().any(|wanted| wanted.attempts < WANTED_ATTEMPTS_MAX))
     }
 
@@ -69,6 +70,8 @@ impl<S: Store> Replica<'_, S> {
             .map_err(ReplicaError::Store)?;
         let wanted = self.ask_for_wanted()?;
         let actors = self.actors_to_declare(&entries);
+        let is_busy = !(entries.is_empty() && intents.is_empty() && confirmations.is_empty() && wanted.is_empty());
+        let reconcile = self.reconcile(&entries, is_busy)?;
         self.state.message += 1;
         let all = self.store.outbox_count(None).map_err(ReplicaError::Store)?
             + self.store.pending_intents(None).map_err(ReplicaError::Store)?.len();
@@ -95,6 +98,7 @@ impl<S: Store> Replica<'_, S> {
             documents: Vec::new(),
             confirmations,
             wanted,
+            reconcile,
         };
         let order = self.push_documents(entries, &mut request);
         self.store

@@ -7,6 +7,7 @@ use crate::{
     document::Kind,
     ids::{ActorId, DocumentId},
     protocol::{
+        compare::is_fixed,
         message::{RetryReason, Verdict},
         oplist,
     },
@@ -106,6 +107,10 @@ impl<S: Store> Replica<'_, S> {
             match verdict {
                 Some(Verdict::Accepted { late }) => self.accept(&entry, *late, received_at)?,
                 Some(Verdict::Amended) => self.accept(&entry, true, received_at)?,
+                // Somebody else's change, which the server no longer takes from here.
+                Some(verdict) if verdict.is_final() && self.is_foreign(&entry) => {
+                    self.store.delete_outbox(entry.id).map_err(ReplicaError::Store)?;
+                }
                 Some(Verdict::Rejected { code: said }) => {
                     self.store.delete_outbox(entry.id).map_err(ReplicaError::Store)?;
                     self.want_if_held(&entry)?;
@@ -238,7 +243,7 @@ impl<S: Store> Replica<'_, S> {
             RetryReason::MissingDependencies(missing) => {
                 let mine = missing.iter().any(|change| self.state.actors.contains(&change.actor));
                 if mine && !repeated {
-                    self.reoffer(entry.document)?;
+                    self.reoffer(entry.document, false)?;
                 } else if !mine {
                     self.want(entry.document)?;
                 }
@@ -264,8 +269,9 @@ impl<S: Store> Replica<'_, S> {
         Ok(())
     }
 
-    /// Offers this device's own accepted changes of a document again: the server lacks them.
-    pub(super) fn reoffer(&mut self, document: DocumentId) -> ReplicaResult<(), S> {
+    /// Offers this device's own accepted changes of a document again, `foreign` those of others too: the server lacks
+    /// them.
+    pub(super) fn reoffer(&mut self, document: DocumentId, foreign: bool) -> ReplicaResult<(), S> {
         let Some(row) = self.store.document(document).map_err(ReplicaError::Store)? else {
             return Ok(());
         };
@@ -278,7 +284,7 @@ impl<S: Store> Replica<'_, S> {
             .changes(document)
             .map_err(ReplicaError::Store)?
             .into_iter()
-            .filter(|change| self.state.actors.contains(&change.id.actor))
+            .filter(|change| self.state.actors.contains(&change.id.actor) || (foreign && !is_fixed(change.id.actor)))
             .filter(|change| waiting.iter().all(|entry| entry.change != change.id))
             .collect();
         if own.is_empty() {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     directory::LEASE_DAYS_DEFAULT,
     ids::{ActorId, DeviceId, OrgId, UserId},
-    protocol::limits::MESSAGE_CHANGES_MAX,
+    protocol::{compare::Belief, limits::MESSAGE_CHANGES_MAX},
     time::Timestamp,
 };
 
@@ -41,6 +41,20 @@ pub enum Standing {
     Revoked,
     /// The server has told the device to forget everything, and it has.
     Wiped,
+}
+
+/// How far a device has got in comparing what it holds with what the server has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Checking {
+    /// It begins with the next sync.
+    NextSync,
+    /// The sum of everything.
+    All,
+    /// The sum of each bucket.
+    Buckets,
+    /// The documents of these buckets.
+    Documents(Vec<u8>),
 }
 
 /// A device's memory of itself, kept in its store.
@@ -86,6 +100,15 @@ pub struct DeviceState {
     pub upgrade_required: bool,
     /// The server has begun a new log: pages add to what is here and take nothing away.
     pub recovering: bool,
+    /// What is still to be compared with the server, if anything.
+    #[serde(default)]
+    pub checking: Option<Checking>,
+    /// The message on its way says what is here.
+    #[serde(default)]
+    pub compare_said: bool,
+    /// Whose the customers were when the server began a new log, as far as it has not been told.
+    #[serde(default)]
+    pub beliefs: Vec<Belief>,
     /// Most changes in a message; halved when the server finds one too large.
     pub changes_max: usize,
 }
@@ -112,6 +135,9 @@ impl DeviceState {
             standing: Standing::Active,
             upgrade_required: false,
             recovering: false,
+            checking: None,
+            compare_said: false,
+            beliefs: Vec::new(),
             changes_max: MESSAGE_CHANGES_MAX,
         }
     }

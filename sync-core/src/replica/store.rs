@@ -10,7 +10,10 @@ use crate::{
     document::{ChangeId, Edit, Kind},
     ids::{ActorId, ChangeHash, CustomerId, DeviceId, DocumentId, IntentId, PoolId, TeamId, UserId},
     projection::Conflict,
-    protocol::message::{Confirmation, Intent},
+    protocol::{
+        compare::HeldDocument,
+        message::{Confirmation, Intent},
+    },
     time::Timestamp,
     visibility::{ClassRights, RelationSet},
 };
@@ -235,6 +238,8 @@ pub trait Store {
     fn append_changes(&mut self, document: DocumentId, changes: &[StoredChange]) -> Result<(), Self::Error>;
     /// Removes all changes of a document.
     fn delete_changes(&mut self, document: DocumentId) -> Result<(), Self::Error>;
+    /// Everything the server has, as far as it is here and may stay: documents with the last sequence of each actor.
+    fn held(&mut self) -> Result<Vec<HeldDocument>, Self::Error>;
     /// Documents that hold changes of one of these actors.
     fn documents_by_actors(&mut self, actors: &[ActorId]) -> Result<Vec<DocumentId>, Self::Error>;
 
@@ -280,6 +285,8 @@ pub trait Store {
 
     /// What is known of a customer.
     fn access(&mut self, customer: CustomerId) -> Result<Option<AccessRow>, Self::Error>;
+    /// What is known of all customers.
+    fn all_access(&mut self) -> Result<Vec<AccessRow>, Self::Error>;
     /// Adds or replaces it.
     fn put_access(&mut self, row: &AccessRow) -> Result<(), Self::Error>;
     /// Removes it.

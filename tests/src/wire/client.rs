@@ -155,6 +155,7 @@ impl Client {
             documents: Vec::new(),
             confirmations: Vec::new(),
             wanted: Vec::new(),
+            reconcile: None,
         }
     }
 

@@ -233,6 +233,7 @@ impl World {
             documents: Vec::new(),
             confirmations: Vec::new(),
             wanted: Vec::new(),
+            reconcile: None,
         }
     }
 

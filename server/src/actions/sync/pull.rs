@@ -3,6 +3,7 @@
 //! All of it is read in one snapshot. Rights are asked of the policy for what is about to be sent, at that snapshot;
 //! scopes and feeds only name candidates.
 
+mod compare;
 mod grants;
 mod touched;
 
@@ -13,6 +14,7 @@ use std::{
 
 use sync_core::{
     ids::{CustomerId, DeviceId, DocumentId, LogId, OrgId, UserId},
+    protocol::compare::{Compare, Compared},
     time::Timestamp,
     visibility::{ClassRights, Relation, Scope, ViewerScope, document_access},
 };
@@ -50,6 +52,17 @@ pub(super) struct Puller<'a> {
     pub(super) head: i64,
     pub(super) server_time: Timestamp,
     pub(super) page_bytes_max: usize,
+    /// What the device says of what it holds, if it has yet to find out whether that is still here.
+    pub(super) compare: Option<&'a Compare>,
+    /// The server is getting back what it had.
+    pub(super) recovering: bool,
+}
+
+impl Puller<'_> {
+    /// Whether losses are not told yet: the device may hold what the server has lost, and then it was right to.
+    fn withholds_losses(&self) -> bool {
+        self.recovering && self.compare.is_some()
+    }
 }
 
 /// A page and where the device stands after it.
@@ -58,6 +71,7 @@ pub(super) struct Pulled {
     pub(super) cursor: Cursor,
     pub(super) more: bool,
     pub(super) evictions: Vec<EvictionRow>,
+    pub(super) compared: Option<Compared>,
 }
 
 /// Documents that a device has just begun and that nobody but it has to hear of: at these places in the log nothing else
@@ -93,7 +107,8 @@ pub(super) async fn pull(
         begun: wrote,
         puller,
     };
-    let asked = first || wrote.is_some() || !wanted.is_empty() || !cursor.backfills.is_empty();
+    let compare = puller.compare.filter(|compare| **compare != Compare::Later);
+    let asked = first || compare.is_some() || wrote.is_some() || !wanted.is_empty() || !cursor.backfills.is_empty();
     if !asked && !pull.is_touched(tx, cursor.seq).await? {
         return Ok(None);
     }
@@ -118,12 +133,17 @@ pub(super) async fn pull(
         pull.grants(tx, &mut cursor).await?;
     }
     let more = cursor.seq < puller.head || !cursor.backfills.is_empty();
+    let compared = match compare {
+        Some(compare) if !more => Some(pull.compare(tx, &cursor, compare).await?),
+        _ => None,
+    };
     let Pull { page, evictions, .. } = pull;
     Ok(Some(Pulled {
         page,
         cursor,
         more,
         evictions,
+        compared,
     }))
 }
 
@@ -281,6 +301,9 @@ impl Pull<'_> {
     }
 
     fn tell_loss(&mut self, assignment: &Assignment, memberships: &[Membership], now: ClassRights) {
+        if self.puller.withholds_losses() {
+            return;
+        }
         let head = self.puller.head;
         let relations = self.puller.standing.relations_at(memberships, head);
         let lost = self.puller.standing.last_loss(memberships, head).map(|(seq, _)| seq);
@@ -414,6 +437,9 @@ impl Pull<'_> {
         let facts = row.facts(owner);
         if !document_access(now, self.puller.user, &facts).may_read() {
             let then = self.rights(customers, row.customer, after);
+            if self.puller.withholds_losses() {
+                return;
+            }
             let was_his = reassigned.is_some_and(|previous| previous.contains(&self.puller.user));
             if was_his || document_access(then, self.puller.user, &facts).may_read() {
                 self.page.push_gone(row.into());

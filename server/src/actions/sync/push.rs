@@ -1,5 +1,7 @@
 //! The changes of a message: read what they refer to, let the hub decide, and turn the decisions into a job.
 
+mod recovered;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroU64,
@@ -9,13 +11,14 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use sync_core::{
     airlock::Trial,
-    document::{ChangeId, Kind, fixed_changes},
+    document::{ChangeId, Kind},
     hub::{
         BeforeLoss, ChangeDecision, CustomerStanding, ExistingDocument, KnownRefusal, PushedDocument, decide_document,
     },
     ids::{ActorId, CustomerId, DeviceId, DocumentId, LogId, OrgId, UserId},
     projection::project,
     protocol::{
+        compare::{Behind, is_fixed},
         message::{PushDocument, RetryReason, SyncRequest, Verdict, document_id},
         oplist,
     },
@@ -64,6 +67,8 @@ pub(super) struct Facts {
     pub(super) refusals: BTreeMap<(DocumentId, ChangeId), RefusalRow>,
     pub(super) actors: BTreeMap<ActorId, ActorRow>,
     pub(super) quarantined_bytes: i64,
+    /// Who stands behind changes that the device did not make itself.
+    pub(super) behind: BTreeMap<ActorId, Behind>,
 }
 
 /// A document of the message with its id and customer.
@@ -119,6 +124,7 @@ pub(super) async fn read_facts(
     }
     actors.sort_unstable();
     actors.dedup();
+    let behind = recovered::read_behind(tx, pusher, request).await?;
     let loaded = documents::load(tx, org, &documents).await.map_err(load_error)?;
     let (assignments, memberships) = ownership::list_with_memberships(tx, org, &request.customers, None).await?;
     Ok(Facts {
@@ -131,6 +137,7 @@ pub(super) async fn read_facts(
         lost_claims: Vec::new(),
         losses: Losses::default(),
         quarantined_bytes: 0,
+        behind,
     })
 }
 
@@ -166,6 +173,8 @@ pub(super) struct Pusher<'a> {
     pub(super) drains: bool,
     /// Everything it brings waits for a manager's decision.
     pub(super) is_kept_apart: bool,
+    /// It may bring back what others wrote.
+    pub(super) recovers: bool,
 }
 
 /// What came out: verdicts in the order of the message, and the work to be written.
@@ -247,12 +256,20 @@ fn decide_one(
     else {
         return malformed(pushed);
     };
+    let is_recovered = recovered::is_recovered(pushed, facts);
+    if is_recovered && !pusher.recovers {
+        return recovered::refuse_all(pushed, facts);
+    }
     let loaded = facts.loaded.remove(&document);
     let takes_place = |kind: Kind| !may_be_new(pusher.org, customer, kind, document);
     if loaded.is_none() && pushed.kind.is_some_and(takes_place) {
         return malformed(pushed);
     }
-    let standing = customer_standing(pusher, seam.now(), facts, customer, pushed.kind, loaded.as_ref());
+    let standing = if is_recovered {
+        recovered::standing(pusher, facts, customer, pushed, loaded.as_ref())
+    } else {
+        customer_standing(pusher, seam.now(), facts, customer, pushed.kind, loaded.as_ref())
+    };
     let assignment = facts.assignments.get(&customer).copied();
     let existing = loaded.as_ref().map(|loaded| ExistingDocument {
         document: loaded.document.clone(),
@@ -266,6 +283,7 @@ fn decide_one(
         hashes: &pushed.message.hashes,
     };
     let actor_code = |actor| match facts.actors.get(&actor) {
+        _ if is_recovered && facts.behind.contains_key(&actor) => None,
         None if is_fixed(actor) => Some("actor_foreign"),
         None => Some("actor_unknown"),
         Some(row) if row.device != Some(pusher.device) => Some("actor_foreign"),
@@ -287,6 +305,9 @@ fn decide_one(
         decide_document(pusher.user, &wire, existing, standing, actor_code, known, trial);
     if pusher.drains {
         settle_what_waits(&mut decisions);
+    }
+    if is_recovered {
+        recovered::spare_actors(pushed, facts, &mut decisions);
     }
     let ticket = seam.uuid();
     let mut verdicts: Vec<Verdict> = decisions
@@ -324,14 +345,23 @@ fn decide_one(
     let changes = built
         .into_iter()
         .zip(late)
-        .map(|(built, late)| NewChange {
-            built,
-            author: pusher.user,
-            device: Some(pusher.device),
-            late,
+        .map(|(built, late)| {
+            let (author, device) = recovered::author_of(pusher, facts, built.change.actor);
+            NewChange {
+                built,
+                author,
+                device,
+                late,
+            }
         })
         .chain(restored)
-        .collect();
+        .collect::<Vec<_>>();
+    if is_recovered {
+        recovered::note(pusher, seam, facts, document, customer, &changes, job);
+    }
+    let first = changes.first().map_or((pusher.user, Some(pusher.device)), |change| {
+        (change.author, change.device)
+    });
     let memberships = facts.memberships.get(&customer).map(Vec::as_slice).unwrap_or_default();
     // Asked only where it matters: of what is new at somebody else's customer.
     let stands_in = loaded.is_none()
@@ -346,8 +376,8 @@ fn decide_one(
             customer,
             kind,
             assignment,
-            author: pusher.user,
-            device: Some(pusher.device),
+            author: first.0,
+            device: first.1,
             stands_in,
         },
         loaded.as_ref(),
@@ -381,12 +411,6 @@ fn malformed(pushed: &Pushed<'_>) -> Vec<Verdict> {
         code: "malformed".into(),
     };
     vec![verdict; pushed.message.changes.len()]
-}
-
-/// Actors of changes that every build embeds are nobody's to declare.
-fn is_fixed(actor: ActorId) -> bool {
-    let mut fixed = Kind::ALL.into_iter().flat_map(fixed_changes);
-    fixed.any(|fixed| fixed.change.actor == actor)
 }
 
 /// Whether a document may come into being under this id. A customer has one card, under the id that follows from both;
@@ -510,7 +534,7 @@ fn refuse(
     let change = pushed
         .kind
         .and_then(|kind| oplist::decode(body, kind).ok())
-        .filter(|_| is_named);
+        .filter(|change| is_named && !facts.behind.contains_key(&change.actor));
     if let (Some(change), Some(kind)) = (&change, pushed.kind) {
         let canonical = oplist::encode(change, kind, sync_core::document::SCHEMA_VERSION);
         let equivocation = matches!(decision, ChangeDecision::Rejected { equivocation: true, .. });

@@ -25,9 +25,9 @@ const GRANT_CUSTOMERS_FIRST: usize = 16;
 const DOCUMENT_BYTES: usize = 64;
 
 /// A document with all its changes.
-struct Whole {
-    named: Named,
-    changes: Vec<LoggedChange>,
+pub(super) struct Whole {
+    pub(super) named: Named,
+    pub(super) changes: Vec<LoggedChange>,
 }
 
 impl Pull<'_> {
@@ -118,7 +118,7 @@ impl Pull<'_> {
 
     /// What the viewer may read of these customers, with all changes, and how many bytes were read for it, those of
     /// documents he may not read included. Each of the customers has an entry.
-    async fn read_whole(
+    pub(super) async fn read_whole(
         &self,
         tx: &mut Tx,
         customers: &Customers,
