@@ -40,7 +40,7 @@ fn rights_of(relation: Relation) -> ClassRights {
 fn known(relation: Relation) -> CustomerStanding {
     CustomerStanding::Known {
         rights: rights_of(relation),
-        before_loss: None,
+        before_losses: Vec::new(),
         claim_lost: false,
         created_it: false,
     }
@@ -359,11 +359,11 @@ fn a_visit_of_somebody_else_is_only_commented_on() {
     let stored = || Some(existing(visit.clone(), OTHER, Some(OTHER)));
     let owner = known(Relation::Owner);
     let remark = Phone::of(visit.clone()).edit(&[comment(2, "well done")]);
-    assert_eq!(remark.push(stored(), owner).0, [accepted(0)]);
+    assert_eq!(remark.push(stored(), owner.clone()).0, [accepted(0)]);
     let both = Phone::of(visit.clone()).edit(&[comment(2, "well done"), set("outcome", "sold")]);
-    assert_eq!(both.push(stored(), owner).0, [no_permission()]);
+    assert_eq!(both.push(stored(), owner.clone()).0, [no_permission()]);
     let over = Phone::of(visit.clone()).edit(&[comment(1, "what he never said")]);
-    assert_eq!(over.push(stored(), owner).0, [no_permission()]);
+    assert_eq!(over.push(stored(), owner.clone()).0, [no_permission()]);
     // Without naming what is there it would be shown before the other's text, as the later of two.
     let mut beside = Phone::of(visit.clone())
         .edit(&[comment(2, "x")])
@@ -375,7 +375,10 @@ fn a_visit_of_somebody_else_is_only_commented_on() {
     beside.operations[0].key = Uuid::from_u128(1).to_string();
     assert!(beside.operations[0].predecessors.is_empty() && visit.state().registers(Some(comments)).count() == 1);
     let bodies = [encode(&beside, Kind::Visit)];
-    assert_eq!(push(Kind::Visit, &bodies, &[], stored(), owner).0, [no_permission()]);
+    assert_eq!(
+        push(Kind::Visit, &bodies, &[], stored(), owner.clone()).0,
+        [no_permission()]
+    );
     // Who may only read does not comment either.
     assert_eq!(
         remark.push(stored(), known(Relation::CollaboratorRead)).0,
@@ -417,10 +420,11 @@ fn a_planned_visit_is_written_by_whoever_is_responsible_until_another_has_checke
 fn late_work_is_accepted_and_marked_but_of_a_lost_claim_only_new_activity() {
     let lost = |claim_lost| CustomerStanding::Known {
         rights: ClassRights::NONE,
-        before_loss: Some(BeforeLoss {
+        before_losses: vec![BeforeLoss {
             rights: rights_of(Relation::Owner),
             owned: true,
-        }),
+            responsible: None,
+        }],
         claim_lost,
         created_it: false,
     };
@@ -442,10 +446,11 @@ fn late_work_is_accepted_and_marked_but_of_a_lost_claim_only_new_activity() {
     );
     let lost = |claim_lost| CustomerStanding::Known {
         rights: ClassRights::NONE,
-        before_loss: Some(BeforeLoss {
+        before_losses: vec![BeforeLoss {
             rights: rights_of(Relation::Pool),
             owned: false,
-        }),
+            responsible: None,
+        }],
         claim_lost,
         created_it: false,
     };
@@ -473,10 +478,11 @@ fn a_visit_planned_by_another_is_checked_in_late_by_whoever_owned_the_customer()
     stored.facts.owner = Some(OTHER);
     let lost = |owned| CustomerStanding::Known {
         rights: ClassRights::NONE,
-        before_loss: Some(BeforeLoss {
+        before_losses: vec![BeforeLoss {
             rights: rights_of(Relation::Owner),
             owned,
-        }),
+            responsible: None,
+        }],
         claim_lost: false,
         created_it: false,
     };
@@ -490,10 +496,11 @@ fn what_is_begun_without_knowing_of_a_loss_is_late_also_where_it_might_still_be_
     // A colleague of the same team may add visits; whoever was the owner adds them late all the same.
     let standing = CustomerStanding::Known {
         rights: rights_of(Relation::Team),
-        before_loss: Some(BeforeLoss {
+        before_losses: vec![BeforeLoss {
             rights: rights_of(Relation::Owner),
             owned: true,
-        }),
+            responsible: None,
+        }],
         claim_lost: false,
         created_it: false,
     };
@@ -546,13 +553,21 @@ fn t035_a_push_repeated_in_whole_or_in_part_changes_nothing_more() {
         let all = ClassRights::NONE.with(kind, sync_core::visibility::Rights::WRITE);
         let standing = CustomerStanding::Known {
             rights: all,
-            before_loss: None,
+            before_losses: Vec::new(),
             claim_lost: false,
             created_it: false,
         };
         let decide = |from: usize, to: usize, existing: Option<ExistingDocument>| {
             let pushed = pushed(kind, &bodies[from..to], &hashes[from..to]);
-            decide_document(ME, &pushed, existing, standing, |_| None, |_| None, || Trial::Build)
+            decide_document(
+                ME,
+                &pushed,
+                existing,
+                standing.clone(),
+                |_| None,
+                |_| None,
+                || Trial::Build,
+            )
         };
         // The first messages were cut or lost anywhere, then everything comes again, then once more.
         let cut = rng.random_range(0..=bodies.len());

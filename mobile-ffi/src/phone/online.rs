@@ -120,11 +120,11 @@ impl<T: Transport> Phone<T> {
             tx.put_meta(meta::SERVER, server.trim_end_matches('/').as_bytes())?;
             tx.put_meta(meta::KEY, &key.to_bytes())?;
             tx.put_meta(meta::ME, me.to_string().as_bytes())?;
-            let token = match &kept {
-                Some(kept) => tx.put_meta(meta::TOKEN, kept),
-                None => tx.delete_meta(meta::TOKEN),
-            };
-            Ok(token?)
+            match &kept {
+                Some(kept) => tx.put_meta(meta::TOKEN, kept)?,
+                None => tx.delete_meta(meta::TOKEN)?,
+            }
+            Ok(())
         })?;
         self.token = token;
         Ok(json!({"user": me, "device": identity.device, "org": identity.org}))

@@ -32,7 +32,7 @@ use crate::{
         log,
         ownership::{self, CardSummary},
         people,
-        proposals::{self, ProposalRow},
+        proposals::{self, ProposalDecision, ProposalRow},
         recovery::{self, RecoveredRow},
         scopes,
         verdicts::{self, ActorRow, EvictionRow, RefusalRow},
@@ -77,6 +77,8 @@ pub struct Job {
     pub recovered: Vec<RecoveredRow>,
     /// Whose a device believed customers to be.
     pub beliefs: Vec<(DeviceId, Belief)>,
+    /// What becomes of a late value that waited.
+    pub decides: Option<ProposalDecision>,
     /// Orders to drop customers that are about to be delivered.
     pub evictions: Vec<EvictionRow>,
     /// Orders that were followed.
@@ -119,6 +121,7 @@ impl Job {
             proposals: Vec::new(),
             recovered: Vec::new(),
             beliefs: Vec::new(),
+            decides: None,
             evictions: Vec::new(),
             confirmations: Vec::new(),
             audit: Vec::new(),
@@ -354,6 +357,9 @@ async fn write_beside(tx: &mut Tx, org: OrgId, now: Timestamp, jobs: &[&Job]) ->
     recovery::insert_recovered(tx, org, &recovered, now).await?;
     let beliefs: Vec<(DeviceId, Belief)> = jobs.iter().flat_map(|job| job.beliefs.iter().copied()).collect();
     recovery::insert_beliefs(tx, org, &beliefs, now).await?;
+    for decision in jobs.iter().filter_map(|job| job.decides) {
+        proposals::close(tx, org, decision, now).await?;
+    }
     let evictions: Vec<EvictionRow> = jobs.iter().flat_map(|job| job.evictions.iter().copied()).collect();
     verdicts::insert_evictions(tx, org, &evictions, now).await?;
     for order in jobs.iter().flat_map(|job| &job.confirmations) {
@@ -414,6 +420,11 @@ async fn check_jobs(tx: &mut Tx, org: OrgId, now: Timestamp, jobs: &[&Job]) -> R
     let versions = documents::list_versions(tx, org, &documents).await?;
     let assignments = ownership::list_assignments(tx, org, &customers).await?;
     let rights = people::list_acl_versions(tx, org, &users).await?;
+    let mut open = BTreeSet::new();
+    for decision in jobs.iter().filter_map(|job| job.decides) {
+        let is_open = proposals::find_open(tx, org, decision.proposal).await?.is_some();
+        open.extend(is_open.then_some(decision.proposal));
+    }
     let senders: Vec<DeviceId> = jobs
         .iter()
         .filter_map(|job| job.message)
@@ -438,7 +449,9 @@ async fn check_jobs(tx: &mut Tx, org: OrgId, now: Timestamp, jobs: &[&Job]) -> R
                 && job.documents.iter().all(|write| {
                     versions.get(&write.document).copied().unwrap_or(0) == write.expected_version
                         && !taken.contains(&write.document)
-                });
+                })
+                // Of two in one batch the first decides.
+                && job.decides.is_none_or(|decision| open.remove(&decision.proposal));
             if fresh {
                 taken.extend(job.documents.iter().map(|write| write.document));
             }

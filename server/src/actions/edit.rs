@@ -30,6 +30,7 @@ use crate::{
         log, organisation,
         ownership::{self, Assignment, CardSummary},
         people,
+        proposals::{self, ProposalDecision},
         scopes::{self, Membership},
         verdicts::ActorRow,
     },
@@ -71,8 +72,26 @@ pub async fn edit_document(
     document: DocumentId,
     fields: &Map<String, Json>,
 ) -> Result<(), ActionError> {
+    edit_and_decide(app, asker, document, fields, None).await
+}
+
+/// [`edit_document`], which also decides an open proposal: both happen, or neither.
+///
+/// # Errors
+/// As there; `not_found` where somebody else has decided the proposal.
+pub(crate) async fn edit_and_decide(
+    app: &App,
+    asker: Asker,
+    document: DocumentId,
+    fields: &Map<String, Json>,
+    deciding: Option<&Deciding>,
+) -> Result<(), ActionError> {
     for _ in 0..TRIES_MAX {
         let mut tx = app.database.read().await?;
+        if let Some(deciding) = deciding {
+            let open = proposals::find_open(&mut tx, asker.org, deciding.decision.proposal).await?;
+            open.ok_or_else(|| ActionError::refused(Code::NotFound))?;
+        }
         let bench = Bench::read(&mut tx, asker).await?;
         let loaded = load(&mut tx, asker.org, document).await?;
         let loaded = loaded.ok_or_else(|| ActionError::refused(Code::NotFound))?;
@@ -88,7 +107,10 @@ pub async fn edit_document(
             return Err(ActionError::refused(Code::NotPermitted));
         }
         let target = place.target(document, loaded.row.kind, &bench);
-        if bench.commit(app, target, &place, Some(&loaded), &edits).await? {
+        if bench
+            .commit(app, target, &place, Some(&loaded), &edits, deciding)
+            .await?
+        {
             return Ok(());
         }
     }
@@ -143,7 +165,7 @@ async fn add_document(
         let state = loaded.as_ref().map_or(empty.state(), |loaded| loaded.document.state());
         let edits = edits_from_json(state, fields).map_err(edit_error)?;
         let target = place.target(document, kind, &bench);
-        if bench.commit(app, target, &place, loaded.as_ref(), &edits).await? {
+        if bench.commit(app, target, &place, loaded.as_ref(), &edits, None).await? {
             return Ok(document);
         }
     }
@@ -175,6 +197,12 @@ pub async fn create_customer(
     ask(app, asker, customer, None, IntentAction::Create { pool }).await?;
     add_document(app, asker, customer, Kind::Card, card, true).await?;
     Ok(customer)
+}
+
+/// What an edit makes of a late value, and what the audit says of that.
+pub(crate) struct Deciding {
+    pub(crate) decision: ProposalDecision,
+    pub(crate) row: AuditRow,
 }
 
 /// What every edit of a person needs to know.
@@ -232,31 +260,39 @@ impl Bench {
         place: &Place,
         loaded: Option<&LoadedDocument>,
         edits: &[Edit],
+        deciding: Option<&Deciding>,
     ) -> Result<bool, ActionError> {
         let now = app.seam.now();
         let (document, customer, kind) = (target.document, target.customer, target.kind);
         let prepared = prepare(target, loaded, self.actor, now, edits, &place.memberships, self.head);
-        let Some(write) = prepared.map_err(edit_error)? else {
+        let write = prepared.map_err(edit_error)?;
+        if write.is_none() && deciding.is_none() {
             return Ok(true);
-        };
+        }
         let mut job = Job::new(self.asker.org);
         job.judged = Some((self.asker.user, self.acl_version));
-        job.actors.push(ActorRow {
-            actor: self.actor,
-            device: None,
-            user: Some(self.asker.user),
-            frozen: false,
-        });
         job.customers.insert(customer, place.assignment.version);
-        let entered = entered_scope(&write, &place.memberships);
-        job.enters.extend(entered.map(|scope| (customer, scope)));
-        job.cards.extend(card_summary(&write));
-        job.audit.push(
-            AuditRow::new(now, "edit", document)
-                .by(self.asker.user)
-                .with_detail(json!({ "customer": customer, "kind": kind.name() })),
-        );
-        job.documents.push(write);
+        if let Some(deciding) = deciding {
+            job.decides = Some(deciding.decision);
+            job.audit.push(deciding.row.clone());
+        }
+        if let Some(write) = write {
+            job.actors.push(ActorRow {
+                actor: self.actor,
+                device: None,
+                user: Some(self.asker.user),
+                frozen: false,
+            });
+            let entered = entered_scope(&write, &place.memberships);
+            job.enters.extend(entered.map(|scope| (customer, scope)));
+            job.cards.extend(card_summary(&write));
+            job.audit.push(
+                AuditRow::new(now, "edit", document)
+                    .by(self.asker.user)
+                    .with_detail(json!({ "customer": customer, "kind": kind.name() })),
+            );
+            job.documents.push(write);
+        }
         let outcome = app.committer.commit(job).await.map_err(commit_error)?;
         Ok(matches!(outcome, Outcome::Done { .. }))
     }

@@ -209,10 +209,8 @@ impl Desk<'_> {
             since: None,
         };
         // What the phone of somebody who leaves still brings is kept: a customer he has made becomes his and is handed
-        // over like the others. Of somebody disabled nothing is done without a decision.
-        let brings = self.account.state == UserState::Offboarding
-            && self.asker.device.is_some()
-            && matches!(intent.action, IntentAction::Create { .. });
+        // over like the others.
+        let brings = self.asker.device.is_some() && matches!(intent.action, IntentAction::Create { .. });
         if self.account.state != UserState::Active && !brings {
             return Ok((refuse("not_permitted"), false));
         }

@@ -4,12 +4,16 @@ use serde_json::{Map, Value, json};
 use sync_core::document::Kind;
 use uuid::Uuid;
 
-use super::{ActionError, Code, customers, edit::edit_document, ownership::Asker};
+use super::{
+    ActionError, Code, customers,
+    edit::{Deciding, edit_and_decide},
+    ownership::Asker,
+};
 use crate::{
     app::App,
     storage::{
         audit::AuditRow,
-        proposals::{self, ProposalRow},
+        proposals::{self, ProposalDecision, ProposalRow},
     },
 };
 
@@ -45,22 +49,20 @@ pub async fn decide(app: &App, asker: Asker, id: Uuid, choice: Choice) -> Result
     if proposal.author == asker.user {
         return Err(ActionError::refused(Code::NotPermitted));
     }
-    // Written first: a crash between the two leaves a proposal that can be decided again, and nothing lost.
-    if choice == Choice::TakeOver {
-        edit_document(app, asker, proposal.document, &fields_of(&proposal)).await?;
-    }
-    let now = app.seam.now();
     let is_accepted = choice == Choice::TakeOver;
-    let mut tx = app.database.write().await?;
-    if !proposals::close(&mut tx, asker.org, id, is_accepted, asker.user, now).await? {
-        return Err(not_found());
-    }
     let detail = json!({ "proposal": id, "customer": proposal.customer, "kind": Kind::name(proposal.kind), "taken_over": is_accepted });
-    let row = AuditRow::new(now, "proposal_decided", proposal.document)
-        .by(asker.user)
-        .with_detail(detail);
-    crate::storage::audit::append(&mut tx, asker.org, &[row]).await?;
-    tx.commit().await?;
+    let deciding = Deciding {
+        decision: ProposalDecision {
+            proposal: id,
+            is_accepted,
+            by: asker.user,
+        },
+        row: AuditRow::new(app.seam.now(), "proposal_decided", proposal.document)
+            .by(asker.user)
+            .with_detail(detail),
+    };
+    let fields = if is_accepted { fields_of(&proposal) } else { Map::new() };
+    edit_and_decide(app, asker, proposal.document, &fields, Some(&deciding)).await?;
     Ok(proposal)
 }
 

@@ -61,14 +61,11 @@ pub fn check_standing(
     }
 }
 
-/// Whether everything that a device brings waits for a manager's decision, whatever its person might have written: he is
-/// disabled, and nothing tells what was written before from what was written since; its time for handing in is over; or
-/// it had said that it holds nothing.
+/// Whether everything that a device brings waits for a manager's decision, whatever its person might have written: its
+/// time for handing in is over, or it had said that it holds nothing.
 #[must_use]
 pub fn is_kept_apart(caller: &Caller, now: Timestamp) -> bool {
-    caller.state == UserState::Disabled
-        || caller.wipe_ordered_at.is_some()
-        || caller.revoked_at.is_some_and(|at| at < drains_since(now))
+    caller.wipe_ordered_at.is_some() || caller.revoked_at.is_some_and(|at| at < drains_since(now))
 }
 
 /// Device and user of a token, read in the transaction of the request, so that a revocation counts at once.

@@ -1,20 +1,22 @@
 //! Customers and their assignment: who owns them, since which place in the log, and the chain of owners.
 
+mod memberships;
+
 use std::collections::BTreeMap;
 
 use sqlx::QueryBuilder;
 use sync_core::{
     ids::{CustomerId, DocumentId, IntentId, OrgId, PoolId, TeamId, UserId},
     time::Timestamp,
-    visibility::{SCOPE_LEN, Scope},
 };
 use uuid::Uuid;
 
 use super::{
     StorageError, Tx, on,
-    scopes::Membership,
     sizes::{LIST_MAX, filled, pieces},
 };
+
+pub use memberships::list_with_memberships;
 
 /// A customer's assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,15 +46,6 @@ struct RawAssignment {
     assignment_version: i64,
     assigned_seq: i64,
     created_by: Uuid,
-}
-
-#[derive(sqlx::FromRow)]
-struct RawWithMemberships {
-    #[sqlx(flatten)]
-    assignment: RawAssignment,
-    // The keys of the scopes, one behind the other, and in the same order `from to` of each; none: in no scope.
-    scopes: Option<Vec<u8>>,
-    spans: Option<String>,
 }
 
 impl From<RawAssignment> for Assignment {
@@ -109,66 +102,6 @@ pub async fn list_assignments(
         .map(Assignment::from)
         .map(|assignment| (assignment.customer, assignment))
         .collect())
-}
-
-/// The assignments of these customers together with their memberships, past ones included, in these scopes; none: in
-/// every scope. One row a customer, because rows are what reading many of them costs.
-///
-/// # Errors
-/// The driver's.
-pub async fn list_with_memberships(
-    tx: &mut Tx,
-    org: OrgId,
-    customers: &[CustomerId],
-    scopes: Option<&[Scope]>,
-) -> Result<(BTreeMap<CustomerId, Assignment>, BTreeMap<CustomerId, Vec<Membership>>), StorageError> {
-    let scopes: Vec<[u8; SCOPE_LEN]> = scopes
-        .unwrap_or_default()
-        .iter()
-        .map(|scope| scope.to_bytes())
-        .collect();
-    let (mut assignments, mut memberships) = (BTreeMap::new(), BTreeMap::new());
-    for chunk in customers.chunks(LIST_MAX) {
-        let rows: Vec<RawWithMemberships> = on!(tx, |connection| {
-            let mut query = QueryBuilder::new(
-                "SELECT customer.customer_id, owner_id, pool_id, team_id, assignment_version, assigned_seq, created_by, \
-                     string_agg(scope, ",
-            );
-            query.push_bind(&b""[..]).push(
-                ") AS scopes, string_agg(CAST(from_seq AS TEXT) || ' ' || COALESCE(CAST(to_seq AS TEXT), ''), ',') AS spans \
-                 FROM customer LEFT JOIN scope_member \
-                 ON scope_member.org_id = customer.org_id AND scope_member.customer_id = customer.customer_id",
-            );
-            if !scopes.is_empty() {
-                // A customer is in few scopes: reading them costs less than asking for each pair, which the bare
-                // condition would make of it.
-                query.push(" AND CASE WHEN scope IN (");
-                let mut list = query.separated(", ");
-                for scope in filled(&scopes) {
-                    list.push_bind(scope.to_vec());
-                }
-                query.push(") THEN 1 ELSE 0 END = 1");
-            }
-            query.push(" WHERE customer.org_id = ").push_bind(org.0);
-            query.push(" AND customer.customer_id IN (");
-            let mut list = query.separated(", ");
-            for customer in filled(chunk) {
-                list.push_bind(customer.0);
-            }
-            query.push(") GROUP BY customer.org_id, customer.customer_id");
-            query.build_query_as().fetch_all(connection).await
-        })?;
-        for row in rows {
-            let assignment = Assignment::from(row.assignment);
-            let joined = row.scopes.unwrap_or_default();
-            let spans = row.spans.unwrap_or_default();
-            let read = joined.chunks_exact(SCOPE_LEN).zip(spans.split(','));
-            let read = read.filter_map(|(scope, span)| Membership::read(assignment.customer, scope, span));
-            memberships.insert(assignment.customer, read.collect());
-            assignments.insert(assignment.customer, assignment);
-        }
-    }
-    Ok((assignments, memberships))
 }
 
 /// Adds a customer. Its name is empty until its card arrives.
@@ -489,7 +422,18 @@ pub async fn list_event_places(
         .collect())
 }
 
-/// Documents of these customers for which somebody else was made responsible after a place, and who was before.
+/// Somebody else was made responsible for a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reassigned {
+    /// The document.
+    pub document: DocumentId,
+    /// Where in the log.
+    pub seq: i64,
+    /// Who was responsible before; none: the owner.
+    pub previous: Option<UserId>,
+}
+
+/// For which documents of these customers somebody else was made responsible after a place, in the order of the log.
 ///
 /// # Errors
 /// The driver's.
@@ -498,12 +442,12 @@ pub async fn list_reassigned(
     org: OrgId,
     customers: &[CustomerId],
     after: i64,
-) -> Result<Vec<(DocumentId, Option<UserId>)>, StorageError> {
+) -> Result<Vec<Reassigned>, StorageError> {
     let mut reassigned = Vec::new();
-    for chunk in customers.chunks(500) {
-        let rows: Vec<(Uuid, Option<Uuid>)> = on!(tx, |connection| {
+    for chunk in customers.chunks(LIST_MAX) {
+        let rows: Vec<(Uuid, i64, Option<Uuid>)> = on!(tx, |connection| {
             let mut query = QueryBuilder::new(
-                "SELECT document_id, from_owner_id FROM ownership_event \
+                "SELECT document_id, seq, from_owner_id FROM ownership_event \
                  WHERE document_id IS NOT NULL AND org_id = ",
             );
             query
@@ -514,16 +458,17 @@ pub async fn list_reassigned(
             query.push(" AND seq > ").push_bind(after);
             query.push(" AND customer_id IN (");
             let mut list = query.separated(", ");
-            for customer in chunk {
+            for customer in filled(chunk) {
                 list.push_bind(customer.0);
             }
-            query.push("))");
+            query.push(")) ORDER BY seq");
             query.build_query_as().fetch_all(connection).await
         })?;
-        reassigned.extend(
-            rows.into_iter()
-                .map(|(document, previous)| (DocumentId(document), previous.map(UserId))),
-        );
+        reassigned.extend(rows.into_iter().map(|(document, seq, previous)| Reassigned {
+            document: DocumentId(document),
+            seq,
+            previous: previous.map(UserId),
+        }));
     }
     Ok(reassigned)
 }

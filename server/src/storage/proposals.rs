@@ -191,29 +191,32 @@ pub async fn find_open(tx: &mut Tx, org: OrgId, id: Uuid) -> Result<Option<Propo
     Ok(row.and_then(RawProposal::read))
 }
 
-/// Closes an open proposal. False if somebody has decided it meanwhile.
+/// What somebody makes of an open proposal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProposalDecision {
+    /// Which.
+    pub proposal: Uuid,
+    /// Whether its value is taken over.
+    pub is_accepted: bool,
+    /// By whom.
+    pub by: UserId,
+}
+
+/// Closes an open proposal; one that is not open stays as it is.
 ///
 /// # Errors
 /// The driver's.
-pub async fn close(
-    tx: &mut Tx,
-    org: OrgId,
-    id: Uuid,
-    is_accepted: bool,
-    by: UserId,
-    at: Timestamp,
-) -> Result<bool, StorageError> {
-    let closed = on!(tx, |connection| sqlx::query(
+pub async fn close(tx: &mut Tx, org: OrgId, decision: ProposalDecision, at: Timestamp) -> Result<(), StorageError> {
+    on!(tx, |connection| sqlx::query(
         "UPDATE proposal SET state = $3, decided_by = $4, decided_at = $5 \
          WHERE org_id = $1 AND proposal_id = $2 AND state = 'open'"
     )
     .bind(org.0)
-    .bind(id)
-    .bind(if is_accepted { "accepted" } else { "dismissed" })
-    .bind(by.0)
+    .bind(decision.proposal)
+    .bind(if decision.is_accepted { "accepted" } else { "dismissed" })
+    .bind(decision.by.0)
     .bind(at.0)
     .execute(connection)
     .await
-    .map(|done| done.rows_affected()))?;
-    Ok(closed == 1)
+    .map(drop))
 }

@@ -39,16 +39,16 @@ pub struct ExistingDocument {
 }
 
 /// What the author of the pushed changes is to the customer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CustomerStanding {
     /// Nobody has created it, or the author never had to do with it: nobody learns which.
     Unknown,
-    /// The author's rights now, and those he had just before he lost some, if his device has not confirmed the loss.
+    /// The author's rights now, and those he had just before each loss of which his device did not have to know.
     Known {
         /// Rights now.
         rights: ClassRights,
-        /// What he was before an unconfirmed loss.
-        before_loss: Option<BeforeLoss>,
+        /// What he was before each such loss.
+        before_losses: Vec<BeforeLoss>,
         /// He claimed it and somebody else got it.
         claim_lost: bool,
         /// He created the customer: its card is his to begin, also in a pool in which he may only read it.
@@ -67,6 +67,8 @@ pub struct BeforeLoss {
     pub rights: ClassRights,
     /// It was his, and so was what nobody else was responsible for.
     pub owned: bool,
+    /// Who was responsible for the document then, if somebody else has been made so since.
+    pub responsible: Option<Option<UserId>>,
 }
 
 /// A verdict given earlier to a change that was not accepted.
@@ -355,27 +357,28 @@ impl Decider {
         }
         let CustomerStanding::Known {
             rights,
-            before_loss,
+            before_losses,
             claim_lost,
             created_it,
-        } = self.standing
+        } = &self.standing
         else {
             return Err(rejected("not_found"));
         };
-        let begins_card = created_it && self.is_new && self.kind == Kind::Card;
-        let was_allowed = before_loss.is_some_and(|before| {
-            let owner = self
-                .facts
-                .and_then(|facts| if before.owned { Some(self.me) } else { facts.owner });
-            let facts = self.facts.map(|facts| DocumentFacts { owner, ..facts });
+        let begins_card = *created_it && self.is_new && self.kind == Kind::Card;
+        let was_allowed = before_losses.iter().any(|before| {
+            let facts = self.facts.map(|facts| DocumentFacts {
+                owner: if before.owned { Some(self.me) } else { facts.owner },
+                responsible: before.responsible.unwrap_or(facts.responsible),
+                ..facts
+            });
             self.allows_on(facts.as_ref(), before.rights, change)
         });
         // What he begins without knowing of the loss is late also where he might still begin it.
         let comes_late = was_allowed && self.is_own_work();
-        if begins_card || (self.allows(rights, change) && !comes_late) {
+        if begins_card || (self.allows(*rights, change) && !comes_late) {
             return Ok(false);
         }
-        let claim_lost = claim_lost && !before_loss.is_some_and(|before| before.owned);
+        let claim_lost = *claim_lost && !before_losses.iter().any(|before| before.owned);
         let counts = !claim_lost || (self.is_own_work() && self.kind.class() == Class::Activity);
         if was_allowed && counts {
             return Ok(true);

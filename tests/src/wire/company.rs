@@ -29,7 +29,7 @@ use server::{
 };
 use sqlx::AssertSqlSafe;
 use sync_core::{
-    ids::{CustomerId, DeviceId, OrgId, PoolId, TeamId, UserId},
+    ids::{CustomerId, DeviceId, DocumentId, OrgId, PoolId, TeamId, UserId},
     protocol::message::{CONTENT_TYPE, IntentAction, PROTOCOL_VERSION},
     visibility::Role,
 };
@@ -184,6 +184,13 @@ impl Company {
             reason: String::new(),
         };
         self.ask("office", customer, action).await;
+    }
+
+    /// Makes somebody responsible for a document, as the office does it.
+    pub async fn responsible(&self, customer: CustomerId, document: DocumentId, login: &str) {
+        let user = Some(self.user(login));
+        self.ask("office", customer, IntentAction::Responsible { document, user })
+            .await;
     }
 
     /// Asks for something on the web; it must be done.

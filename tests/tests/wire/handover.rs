@@ -60,14 +60,6 @@ async fn add(company: &Company, login: &str, customer: CustomerId, list: &str, f
     DocumentId(answer["id"].as_str().unwrap().parse().unwrap())
 }
 
-async fn make_responsible(company: &Company, customer: CustomerId, document: DocumentId, login: &str) {
-    let action = IntentAction::Responsible {
-        document,
-        user: Some(company.user(login)),
-    };
-    company.ask("office", customer, action).await;
-}
-
 async fn book(company: &Company) -> Book {
     let mut own = Vec::new();
     for name in ["甲", "乙", "丙"] {
@@ -96,9 +88,9 @@ async fn book(company: &Company) -> Book {
         add(company, "wang", first, list, fields).await;
     }
     let named = add(company, "wang", first, "follow-ups", json!({ "text": "named" })).await;
-    make_responsible(company, first, named, "wang").await;
+    company.responsible(first, named, "wang").await;
     let theirs = add(company, "wang", own[1], "opportunities", json!({ "title": "李的" })).await;
-    make_responsible(company, own[1], theirs, "li").await;
+    company.responsible(own[1], theirs, "li").await;
     let of_li = company.customer_of("li", "李家").await;
     let helped = add(
         company,
@@ -108,7 +100,7 @@ async fn book(company: &Company) -> Book {
         json!({ "planned_at": 1_772_700_000_000_i64 }),
     )
     .await;
-    make_responsible(company, of_li, helped, "wang").await;
+    company.responsible(of_li, helped, "wang").await;
     let pooled = company.customer_in_pool("公海客户").await;
     let looked_in = add(company, "wang", pooled, "visits", json!({ "note": "路过" })).await;
     Book {
@@ -390,7 +382,7 @@ async fn a_handover_undone_gives_back_what_nobody_has_moved_since_and_keeps_what
         // Zhao works, the office gives one of them to Li, and somebody else looks after the pool's visit.
         let visit = add(&company, "zhao", book.own[0], "visits", json!({ "note": "新人来访" })).await;
         company.assign(book.own[2], "li").await;
-        make_responsible(&company, book.pooled, book.looked_in, "li").await;
+        company.responsible(book.pooled, book.looked_in, "li").await;
         company.test.app.seam.advance_ms(24 * 3_600_000);
 
         let (status, answer) = undo(&company, "boss", &done["id"]).await;

@@ -13,7 +13,11 @@ use server::{
     storage::devices::revoke,
 };
 use sync_core::{
-    document::Kind, hub::LATE_AFTER_ORDER, ids::CustomerId, protocol::message::Verdict, visibility::UserState,
+    document::Kind,
+    hub::LATE_AFTER_ORDER,
+    ids::CustomerId,
+    protocol::message::{IntentAction, Verdict},
+    visibility::UserState,
 };
 use tests::{
     oracle,
@@ -130,6 +134,79 @@ async fn t058_a_late_value_waits_below_what_the_new_owner_has_written() {
         li.pull().await;
         assert!(li.shown(card, "region").unwrap().contains('4'));
         assert_eq!(company.number(open).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn of_two_who_decide_about_a_late_value_at_once_one_does() {
+    for company in Company::each().await {
+        let (mut wang, customer, drafts) = left_behind(&company).await;
+        let mut li = company.phone("li").await;
+        li.pull().await;
+        let card = li.card(customer);
+        let edit = li.edit(card, &[text("region", "li's")]);
+        li.push(&[edit]).await;
+        wang.push(&drafts).await;
+        let app = company.app();
+        let shown = customers::show(&app.database, company.org, li.token.user, customer)
+            .await
+            .unwrap();
+        let id = shown.proposals[0].id;
+        let (taken, dismissed) = tokio::join!(
+            proposals::decide(app, company.asker("li"), id, Choice::TakeOver),
+            proposals::decide(app, company.asker("chief"), id, Choice::Dismiss),
+        );
+        assert!(taken.is_ok() != dismissed.is_ok(), "{taken:?} {dismissed:?}");
+        li.pull().await;
+        let expected = if taken.is_ok() { "4" } else { "li's" };
+        assert!(li.shown(card, "region").unwrap().contains(expected));
+        let state = if taken.is_ok() { "accepted" } else { "dismissed" };
+        let decided = format!("SELECT COUNT(*) FROM proposal WHERE state = '{state}'");
+        assert_eq!(company.number(&decided).await, 1);
+        assert_eq!(company.audited("proposal_decided").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn t058_lost_to_a_pool_and_claimed_from_there_his_edits_are_late_work_still() {
+    for company in Company::each().await {
+        let customer = company.customer_of("wang", "华联").await;
+        let mut wang = company.phone("wang").await;
+        wang.pull().await;
+        let drafts = [
+            wang.write(customer, Kind::Visit, &[text("note", "seen")]),
+            wang.edit(wang.card(customer), &[text("region", "late")]),
+        ];
+        let release = IntentAction::Release {
+            pool: Some(company.pool),
+            reason: String::new(),
+        };
+        company.ask("boss", customer, release).await;
+        company.ask("li", customer, IntentAction::Claim).await;
+        assert_eq!(all_said(&wang.push(&drafts).await), ["late"; 2]);
+        let mut li = company.phone("li").await;
+        li.pull().await;
+        assert!(li.shown(li.card(customer), "region").unwrap().contains("late"));
+        oracle::check(&company, "li", &li, &[customer]).await;
+    }
+}
+
+#[tokio::test]
+async fn t058_who_was_responsible_for_a_document_is_judged_so_when_somebody_else_has_become_it_meanwhile() {
+    for company in Company::each().await {
+        let customer = company.customer_of("zhao", "华联").await;
+        let mut zhao = company.phone("zhao").await;
+        zhao.pull().await;
+        let ticket = zhao.write(customer, Kind::Ticket, &[text("text", "broken")]);
+        zhao.push(std::slice::from_ref(&ticket)).await;
+        company.responsible(customer, ticket.document, "li").await;
+        let mut li = company.phone("li").await;
+        li.pull().await;
+        let edit = li.edit(ticket.document, &[text("outcome", "mended")]);
+        company.responsible(customer, ticket.document, "zhao").await;
+        assert_eq!(all_said(&li.push(&[edit]).await), ["late"]);
+        zhao.pull().await;
+        assert!(zhao.shown(ticket.document, "outcome").unwrap().contains("mended"));
     }
 }
 
@@ -356,13 +433,13 @@ async fn t067_somebody_disabled_gets_nothing_and_decides_nothing() {
         };
         company.change_place("wang", change).await;
         let mut request = wang.request_with(&[edit]);
-        let claim = wang.intent(pooled, sync_core::protocol::message::IntentAction::Claim);
+        let claim = wang.intent(pooled, IntentAction::Claim);
         request.intents.push(claim);
         let response = wang.send(request).await.unwrap().unwrap();
         assert_eq!(
             all_said(&tests::wire::all_verdicts(&response, 1)),
-            ["quarantined no_permission"],
-            "it is kept under his name, and nobody knows whether he made it while he worked here"
+            ["late"],
+            "it is kept under his name: he made it while he worked here"
         );
         let refused = sync_core::protocol::message::IntentOutcome::Rejected {
             code: "not_permitted".to_owned(),

@@ -1,7 +1,7 @@
 //! Work for customers that its author has lost: what is known of the losses, and what becomes of fields that somebody
 //! else has written meanwhile.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use serde_json::json;
 use sync_core::{
@@ -20,62 +20,83 @@ use crate::{
         Tx,
         audit::AuditRow,
         documents::{LoadedDocument, NewChange},
+        ownership::{self, Reassigned},
         proposals::ProposalRow,
         scopes::Membership,
         verdicts::{self, ActorRow},
     },
 };
 
-/// What is known of the losses of some customers: when they happened, and what this device knows of them.
+/// What is known of the losses of some customers: when they happened, what this device knows of them, and for which
+/// documents somebody else was made responsible since.
 #[derive(Debug, Default)]
-pub(super) struct Losses(BTreeMap<CustomerId, Loss>);
+pub(super) struct Losses {
+    of: BTreeMap<CustomerId, Vec<Loss>>,
+    reassigned: Vec<Reassigned>,
+}
 
 impl Losses {
-    /// Reads what is known of the last loss of each of these customers.
+    /// Reads what is known of the losses of each of these customers that the device has not confirmed.
     pub(super) async fn read(
         tx: &mut Tx,
         pusher: &Pusher<'_>,
         memberships: &BTreeMap<CustomerId, Vec<Membership>>,
         head: i64,
     ) -> Result<Self, ActionError> {
-        let lost: BTreeMap<CustomerId, i64> = memberships
-            .iter()
-            .filter_map(|(customer, held)| Some((*customer, pusher.standing.last_loss(held, head)?.0)))
-            .collect();
+        let mut lost: BTreeMap<CustomerId, Vec<i64>> = BTreeMap::new();
+        for (customer, held) in memberships {
+            let losses = pusher.standing.losses(held, head);
+            if !losses.is_empty() {
+                lost.insert(*customer, losses.into_iter().map(|(seq, _)| seq).collect());
+            }
+        }
         let customers: Vec<CustomerId> = lost.keys().copied().collect();
         let orders = verdicts::list_orders(tx, pusher.org, pusher.device, &customers).await?;
         let mut times: BTreeMap<i64, Option<Timestamp>> = BTreeMap::new();
-        for seq in lost.values() {
-            if !times.contains_key(seq) {
-                times.insert(*seq, verdicts::time_of_place(tx, pusher.org, *seq).await?);
+        let mut of: BTreeMap<CustomerId, Vec<Loss>> = BTreeMap::new();
+        for (customer, places) in lost {
+            let orders = || orders.iter().filter(|order| order.customer == customer);
+            let confirmed = orders().filter(|order| order.is_confirmed);
+            let confirmed_seq = confirmed.map(|order| order.lost_seq).max().unwrap_or(0);
+            let losses = of.entry(customer).or_default();
+            for seq in places.into_iter().filter(|seq| *seq > confirmed_seq) {
+                let at = match times.entry(seq) {
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(unknown) => *unknown.insert(verdicts::time_of_place(tx, pusher.org, seq).await?),
+                };
+                losses.push(Loss {
+                    seq,
+                    at,
+                    // Who is told of a later loss is told of all before it.
+                    ordered_at: orders()
+                        .filter(|order| order.lost_seq >= seq)
+                        .map(|order| order.ordered_at)
+                        .min(),
+                    confirmed_seq,
+                    acknowledged_seq: pusher.acknowledged_seq,
+                    enrolled_at: pusher.enrolled_at,
+                });
             }
         }
-        let known = lost.into_iter().map(|(customer, seq)| {
-            let orders = || orders.iter().filter(|order| order.customer == customer);
-            let loss = Loss {
-                seq,
-                at: times.get(&seq).copied().flatten(),
-                ordered_at: orders()
-                    .find(|order| order.lost_seq == seq)
-                    .map(|order| order.ordered_at),
-                confirmed_seq: orders()
-                    .filter(|order| order.is_confirmed)
-                    .map(|order| order.lost_seq)
-                    .max()
-                    .unwrap_or(0),
-                acknowledged_seq: pusher.acknowledged_seq,
-                enrolled_at: pusher.enrolled_at,
-            };
-            (customer, loss)
-        });
-        Ok(Self(known.collect()))
+        let first = of.values().flatten().map(|loss| loss.seq).min();
+        let reassigned = match first {
+            Some(first) => ownership::list_reassigned(tx, pusher.org, &customers, first - 1).await?,
+            None => Vec::new(),
+        };
+        Ok(Self { of, reassigned })
     }
 
     /// Whether work for a customer lost at a place may still come late. Yes as long as nothing was read.
     pub(super) fn may_come_late(&self, customer: CustomerId, seq: i64, now: Timestamp) -> bool {
-        self.0
+        self.of
             .get(&customer)
-            .is_none_or(|loss| loss.seq == seq && loss.may_come_late(now))
+            .is_none_or(|losses| losses.iter().any(|loss| loss.seq == seq && loss.may_come_late(now)))
+    }
+
+    /// Who was responsible for a document just before a place, if somebody else has been made so since.
+    pub(super) fn responsible_before(&self, document: DocumentId, seq: i64) -> Option<Option<UserId>> {
+        let since = |event: &&Reassigned| event.document == document && event.seq >= seq;
+        self.reassigned.iter().find(since).map(|event| event.previous)
     }
 }
 

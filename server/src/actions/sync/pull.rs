@@ -408,9 +408,9 @@ impl Pull<'_> {
         if customers.is_empty() {
             return Ok(reassigned);
         }
-        for (document, previous) in ownership::list_reassigned(tx, self.org(), &customers, after).await? {
-            if rows.contains_key(&document) {
-                reassigned.entry(document).or_default().extend(previous);
+        for event in ownership::list_reassigned(tx, self.org(), &customers, after).await? {
+            if rows.contains_key(&event.document) {
+                reassigned.entry(event.document).or_default().extend(event.previous);
             }
         }
         let ids: Vec<DocumentId> = reassigned.keys().copied().collect();

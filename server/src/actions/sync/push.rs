@@ -268,7 +268,15 @@ fn decide_one(
     let standing = if is_recovered {
         recovered::standing(pusher, facts, customer, pushed, loaded.as_ref())
     } else {
-        customer_standing(pusher, seam.now(), facts, customer, pushed.kind, loaded.as_ref())
+        customer_standing(
+            pusher,
+            seam.now(),
+            facts,
+            customer,
+            document,
+            pushed.kind,
+            loaded.as_ref(),
+        )
     };
     let assignment = facts.assignments.get(&customer).copied();
     let existing = loaded.as_ref().map(|loaded| ExistingDocument {
@@ -426,7 +434,7 @@ fn may_be_new(org: OrgId, customer: CustomerId, kind: Kind, document: DocumentId
 /// Whose changes are kept for a manager's decision, all of them.
 const WITHOUT_RIGHTS: CustomerStanding = CustomerStanding::Known {
     rights: ClassRights::NONE,
-    before_loss: None,
+    before_losses: Vec::new(),
     claim_lost: false,
     created_it: false,
 };
@@ -436,6 +444,7 @@ fn customer_standing(
     now: Timestamp,
     facts: &Facts,
     customer: CustomerId,
+    document: DocumentId,
     kind: Option<Kind>,
     loaded: Option<&LoadedDocument>,
 ) -> CustomerStanding {
@@ -456,15 +465,16 @@ fn customer_standing(
     };
     let memberships = facts.memberships.get(&customer).map(Vec::as_slice).unwrap_or_default();
     let rights = pusher.standing.rights_at(memberships, facts.head);
-    let loss = pusher.standing.last_loss(memberships, facts.head);
+    let losses = pusher.standing.losses(memberships, facts.head);
     // Who created it for a pool may have nothing to do with it, and still brings its card.
     let created_it = assignment.created_by == pusher.user;
-    if rights.is_empty() && loss.is_none() && !created_it {
+    if rights.is_empty() && losses.is_empty() && !created_it {
         return unknown;
     }
     CustomerStanding::Known {
         rights,
-        before_loss: loss
+        before_losses: losses
+            .into_iter()
             .filter(|(lost, _)| facts.losses.may_come_late(customer, *lost, now))
             .map(|(lost, rights)| BeforeLoss {
                 rights,
@@ -472,7 +482,9 @@ fn customer_standing(
                     .standing
                     .relations_at(memberships, lost - 1)
                     .contains(Relation::Owner),
-            }),
+                responsible: facts.losses.responsible_before(document, lost),
+            })
+            .collect(),
         claim_lost: facts.lost_claims.contains(&customer),
         created_it,
     }

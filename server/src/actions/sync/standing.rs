@@ -1,6 +1,6 @@
 //! What a viewer is to a customer, now and just before he lost it, from the scopes' rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sync_core::{
     ids::CustomerId,
@@ -63,10 +63,10 @@ impl Standing {
         class_rights(self.viewer, relations(&held, &scopes), &self.policy)
     }
 
-    /// The place at which he last lost something he does not have now, and his rights just before it.
+    /// The places at which he lost something he does not have now, the earliest first, and his rights just before each.
     ///
     /// Judged as if he still worked here: what the device of somebody who has left hands in was made while he did.
-    pub(crate) fn last_loss(&self, memberships: &[Membership], head: i64) -> Option<(i64, ClassRights)> {
+    pub(crate) fn losses(&self, memberships: &[Membership], head: i64) -> Vec<(i64, ClassRights)> {
         let viewer = Viewer {
             state: UserState::Active,
             ..self.viewer
@@ -78,11 +78,18 @@ impl Standing {
                 .filter(|held| held.held.scope == membership.scope)
                 .filter_map(|held| shared_end(held, membership))
         });
-        ends.filter_map(|end| {
-            let before = class_rights(viewer, self.relations_at(memberships, end - 1), &self.policy);
-            (!now.contains(before)).then_some((end, before))
-        })
-        .max_by_key(|(end, _)| *end)
+        let ends: BTreeSet<i64> = ends.collect();
+        ends.into_iter()
+            .filter_map(|end| {
+                let before = class_rights(viewer, self.relations_at(memberships, end - 1), &self.policy);
+                (!now.contains(before)).then_some((end, before))
+            })
+            .collect()
+    }
+
+    /// The last of them.
+    pub(crate) fn last_loss(&self, memberships: &[Membership], head: i64) -> Option<(i64, ClassRights)> {
+        self.losses(memberships, head).pop()
     }
 }
 
