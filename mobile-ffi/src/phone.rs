@@ -1,6 +1,7 @@
 //! The phone: everything a person does on it, and its syncs.
 
 mod edits;
+mod install;
 mod leave;
 mod live;
 mod online;
@@ -30,6 +31,10 @@ mod meta {
     pub(super) const TOKEN: &str = "token";
     /// Who has signed in, as `{"id","login","name"}`.
     pub(super) const ME: &str = "me";
+    /// In which file, of which installation, the store was used last.
+    pub(super) const INSTALL: &str = "install";
+    /// There while the store is a copy whose person has not signed in on it.
+    pub(super) const COPIED: &str = "copied";
     /// There while flight mode is on.
     pub(super) const FLIGHT_MODE: &str = "flight_mode";
     /// The server's directory, written by the engine.
@@ -44,6 +49,9 @@ pub struct Phone<T> {
     seam: Seam,
     token: Option<online::Token>,
     patience: u32,
+    /// What the host knows this installation by.
+    installation: Option<Vec<u8>>,
+    install_checked: bool,
 }
 
 impl<T: Transport> Phone<T> {
@@ -55,6 +63,8 @@ impl<T: Transport> Phone<T> {
             seam,
             token: None,
             patience: online::ATTEMPTS_MAX,
+            installation: None,
+            install_checked: false,
         }
     }
 
@@ -145,6 +155,7 @@ impl<T: Transport> Phone<T> {
         &mut self,
         step: impl FnOnce(&mut Replica<'_, StoreTx<'_>>) -> Result<R, PhoneError>,
     ) -> Result<R, PhoneError> {
+        self.check_install()?;
         self.store.write(|tx| step(&mut Replica::open(tx)?))
     }
 

@@ -17,6 +17,8 @@ use std::{
 };
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+#[cfg(unix)]
+use sha2::{Digest, Sha256};
 
 pub use lists::{CustomerEntry, CustomerMarks, IntentEntry, StoreCounts};
 pub use transaction::StoreTx;
@@ -252,6 +254,12 @@ impl Store {
         self.folder.as_deref()
     }
 
+    /// What tells the file from a copy of it, and from one put back from a backup; none for a store in memory, or where
+    /// the system does not say.
+    pub(crate) fn file_mark(&self) -> Option<[u8; 32]> {
+        file_mark(self.folder.as_deref()?)
+    }
+
     /// Whether the file is encrypted. Not in this version.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
@@ -353,6 +361,25 @@ fn file_id(folder: &Path) -> Option<FileId> {
         (0, 0)
     };
     Some(id)
+}
+
+/// The file's number and the time at which it was made: neither travels with a copy.
+#[cfg(unix)]
+fn file_mark(folder: &Path) -> Option<[u8; 32]> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(folder.join(DATABASE)).ok()?;
+    let made = metadata.created().ok();
+    let made = made.and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok());
+    let hash = Sha256::new()
+        .chain_update(b"fieldpool install v1")
+        .chain_update(metadata.ino().to_le_bytes())
+        .chain_update(made.map_or(0, |made| made.as_nanos()).to_le_bytes());
+    Some(hash.finalize().into())
+}
+
+#[cfg(not(unix))]
+fn file_mark(_folder: &Path) -> Option<[u8; 32]> {
+    None
 }
 
 fn make_private_folder(folder: &Path) -> std::io::Result<()> {

@@ -1,5 +1,7 @@
 //! The phone's engine against a scripted server: what it keeps, sends again, undoes and drops.
 
+#[path = "engine/copies.rs"]
+mod copies;
 #[path = "engine/double.rs"]
 mod double;
 #[path = "engine/leaving.rs"]
@@ -274,6 +276,9 @@ fn t053_a_store_of_a_newer_app_is_not_opened_and_not_changed() {
     raw.pragma_update(None, "user_version", 99).unwrap();
     let error = Store::open(folder.path()).unwrap_err();
     assert_eq!(error.code(), "upgrade_required");
+    assert!(error.to_string().contains("newer version"), "{error}");
+    let version: i64 = raw.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 99);
 }
 
 #[test]

@@ -58,6 +58,20 @@ impl Phone {
         })
     }
 
+    /// Names this installation by bytes that no backup holds, such as an item of the system's key store that stays on this
+    /// device. To be given at each start, before anything else: a phone put back from a backup, or copied, then
+    /// takes a new identity before it records anything.
+    ///
+    /// # Errors
+    /// `SyncInProgress` while a sync runs.
+    pub fn bind_install(&self, installation: Vec<u8>) -> Result<(), PhoneError> {
+        guarded(|| {
+            self.take_line()?.bind_install(&installation);
+            locked(&self.desk).bind_install(&installation);
+            Ok(())
+        })
+    }
+
     /// Signs a person in on this phone and makes it a device, with a key made here that never leaves it. Signing the
     /// same person in again keeps everything on the phone. Asks the server: not for the drawing thread.
     ///

@@ -26,6 +26,7 @@ impl<T: Transport> Phone<T> {
     /// `unsent_work` if there is any and it is not to be discarded: nothing has been done then; `sync_in_progress`,
     /// `device_wiped`, `sign_in_required`.
     pub fn log_out(&mut self, discard_unsent: bool) -> Result<Value, PhoneError> {
+        self.check_install()?;
         let lease = self.store.lease()?.ok_or(PhoneError::SyncInProgress)?;
         let now = self.seam.now();
         let discarded = self.store.write::<_, PhoneError>(|tx| {
@@ -33,6 +34,10 @@ impl<T: Transport> Phone<T> {
                 let mut replica = Replica::open(tx)?;
                 (replica.log_out(discard_unsent)?, replica.state().clone())
             };
+            // A copy does not speak for the phone that it was made of.
+            if tx.meta(meta::COPIED)?.is_some() {
+                tx.delete_meta(meta::KEY)?;
+            }
             let order = Tombstone {
                 by: "user".to_owned(),
                 reason: "signed_out".to_owned(),
@@ -65,6 +70,7 @@ impl<T: Transport> Phone<T> {
 
     /// Answers for what a person looks at or records: whether this phone is one he may work on. Notes how late it is.
     pub(super) fn check_unlocked(&mut self) -> Result<(), PhoneError> {
+        self.check_install()?;
         let now = self.seam.now();
         let Some(mut state) = self.store.read::<_, PhoneError>(|tx| Ok(tx.state()?))? else {
             return Ok(());

@@ -8,7 +8,7 @@ use sync_core::{
     time::Timestamp,
 };
 
-use super::{Phone, meta};
+use super::{Phone, install, meta};
 use crate::{PhoneError, Request, Response, Transport, store::StoreTx};
 
 /// How often a request is sent before the phone gives up until the next sync.
@@ -109,6 +109,7 @@ impl<T: Transport> Phone<T> {
             self.tell_wiped();
             self.store.begin_anew()?;
         }
+        let here = self.install_now();
         self.store.write::<_, PhoneError>(|tx| {
             if tx.state()?.is_some_and(|state| state.user != identity.user) {
                 return Err(PhoneError::refused(
@@ -117,6 +118,7 @@ impl<T: Transport> Phone<T> {
                 ));
             }
             Replica::enroll(tx, identity, now)?;
+            Self::settle_install(here, tx)?;
             tx.put_meta(meta::SERVER, server.trim_end_matches('/').as_bytes())?;
             tx.put_meta(meta::KEY, &key.to_bytes())?;
             tx.put_meta(meta::ME, me.to_string().as_bytes())?;
@@ -225,12 +227,16 @@ impl<T: Transport> Phone<T> {
     }
 
     fn prove_until_heard(&mut self, person: Option<(&str, &str)>) -> Result<Value, PhoneError> {
-        let (state, key) = self
+        self.check_install()?;
+        let (state, key, copied) = self
             .store
-            .read::<_, PhoneError>(|tx| Ok((tx.state()?, tx.meta(meta::KEY)?)))?;
+            .read::<_, PhoneError>(|tx| Ok((tx.state()?, tx.meta(meta::KEY)?, tx.meta(meta::COPIED)?.is_some())))?;
         let unknown =
             || PhoneError::SignInRequired("nobody has signed in on this phone yet; enroll it first".to_owned());
         let state = state.ok_or_else(unknown)?;
+        if copied {
+            return Err(install::copied());
+        }
         let key: [u8; 32] = key.and_then(|key| key.try_into().ok()).ok_or_else(unknown)?;
         let mut proofs = 0;
         loop {

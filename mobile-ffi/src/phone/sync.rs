@@ -10,7 +10,7 @@ use sync_core::{
     replica::{AfterProblem, IntentResult, Replica, Settled, SyncProgress, VerdictCounts},
 };
 
-use super::{Phone, leave::note_order, online::read_problem};
+use super::{Phone, install, leave::note_order, online::read_problem};
 use crate::{
     PhoneError, Request, Response, Traffic, Transport,
     seam::{die_at, steps},
@@ -287,11 +287,7 @@ pub(super) fn refusal(response: &Response) -> PhoneError {
     match problem.code.as_str() {
         "upgrade_required" => PhoneError::UpdateRequired,
         "device_revoked" | "account_not_active" | "device_wiped" => PhoneError::Locked { code: problem.code },
-        "actor_conflict" => PhoneError::SignInRequired(
-            "this phone's data was copied or put back from a backup; sign in on it again with enroll, \
-             nothing recorded on it is lost"
-                .to_owned(),
-        ),
+        "actor_conflict" => install::copied(),
         _ => PhoneError::refused(&problem.code, problem.detail),
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Script {
     pub(crate) cut: Option<usize>,
     /// How often it was told of a wipe.
     pub(crate) wiped: usize,
+    /// Every sync is answered with this status and code.
+    pub(crate) refuses: Option<(u16, &'static str)>,
     /// It does not hear of wipes.
     pub(crate) deaf: bool,
 }
@@ -90,6 +92,13 @@ impl Transport for Double {
         let mut script = self.0.borrow_mut();
         script.traffic.round_trips += 1;
         script.requests.push(message.clone());
+        if let Some((status, code)) = script.refuses {
+            return Ok(Response {
+                status,
+                retry_after_s: None,
+                body: serde_json::json!({"code": code}).to_string().into_bytes(),
+            });
+        }
         let step = script.steps.pop_front();
         let answer = match step {
             Some(step) => step(&message).map_err(|error| TransportError(error.to_owned()))?,

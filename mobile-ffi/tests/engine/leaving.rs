@@ -136,6 +136,35 @@ fn t066_a_clock_that_was_ahead_at_a_contact_makes_the_lease_no_longer_and_one_th
 }
 
 #[test]
+fn t044_a_store_of_another_installation_takes_a_new_actor_whatever_its_file_says() {
+    let (mut phone, wire) = phone();
+    let customer = phone_with_customer(&mut phone, &wire, 82);
+    phone.bind_install(b"this device");
+    phone
+        .add(customer, Kind::Visit, &words(Kind::Visit, &["note=a"]))
+        .unwrap();
+    let actor = phone.state().unwrap().unwrap().actor;
+    phone.sync().unwrap();
+    let mut again = mobile_ffi::Phone::new(phone.into_store(), wire.clone(), mobile_ffi::Seam::simulated(9, START));
+    again.bind_install(b"this device");
+    again
+        .add(customer, Kind::Visit, &words(Kind::Visit, &["note=b"]))
+        .unwrap();
+    assert_eq!(again.state().unwrap().unwrap().actor, actor);
+    let mut other = mobile_ffi::Phone::new(again.into_store(), wire.clone(), mobile_ffi::Seam::simulated(10, START));
+    other.bind_install(b"another device");
+    let unsent = other.outbox().unwrap();
+    assert_eq!(unsent.len(), 1);
+    let fresh = other.state().unwrap().unwrap().actor;
+    assert_ne!(fresh, actor);
+    assert_eq!(other.sync().unwrap_err().error.code(), "sign_in_required");
+    other.enroll("http://double", "li", "secret", "phone").unwrap();
+    other.sync().unwrap();
+    assert!(other.outbox().unwrap().is_empty());
+    assert_eq!(other.customer(customer).unwrap()["visits"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn on_a_phone_whose_person_leaves_nothing_new_is_recorded_and_all_is_read_until_it_goes() {
     let (mut phone, wire) = phone();
     let customer = phone_with_customer(&mut phone, &wire, 81);

@@ -194,6 +194,29 @@ fn t012_after_a_digest_mismatch_the_changes_are_sent_with_their_hashes() {
 }
 
 #[test]
+fn t054_a_server_older_than_the_app_makes_it_wait_and_loses_nothing() {
+    let (mut phone, wire) = phone();
+    let customer = phone_with_customer(&mut phone, &wire, 41);
+    let note = |note: &str| words(Kind::Visit, &[&format!("note={note}")]);
+    phone.add(customer, Kind::Visit, &note("a")).unwrap();
+    // It does not know the kind, or a change that every newer app embeds.
+    wire.then(|_| Ok(Some(page().verdict(0, Verdict::Retry(RetryReason::UpgradeRequired)))));
+    assert_eq!(phone.sync().unwrap().verdicts.retry, 1);
+    assert_eq!(phone.outbox().unwrap()[0]["reason"], "upgrade_required");
+    // It does not know the protocol at all.
+    wire.0.borrow_mut().refuses = Some((426, "upgrade_required"));
+    assert_eq!(phone.sync().unwrap_err().error.code(), "upgrade_required");
+    assert_eq!(phone.status().unwrap()["upgrade_required"], true);
+    phone.add(customer, Kind::Visit, &note("b")).unwrap();
+    assert_eq!(phone.outbox().unwrap().len(), 2);
+    assert_eq!(phone.customer(customer).unwrap()["visits"].as_array().unwrap().len(), 2);
+    wire.0.borrow_mut().refuses = None;
+    assert_eq!(phone.sync().unwrap().verdicts.accepted, 2);
+    assert!(phone.outbox().unwrap().is_empty() && phone.tray().unwrap().is_empty());
+    assert_eq!(phone.status().unwrap()["upgrade_required"], false);
+}
+
+#[test]
 fn t046_no_actor_is_ever_used_again() {
     let (mut phone, wire) = phone();
     let customer = phone_with_customer(&mut phone, &wire, 37);

@@ -153,21 +153,97 @@ fn a_server_put_back_from_a_backup_gets_everything_again_that_its_phones_hold_of
     }
 }
 
+/// Copies the store of a phone that is not open.
+fn copy_store(company: &Company, from: &str, to: &str) {
+    std::fs::create_dir(company.store(to)).unwrap();
+    for file in ["phone.db", "phone.db-wal"] {
+        let source = company.store(from).join(file);
+        if source.exists() {
+            std::fs::copy(source, company.store(to).join(file)).unwrap();
+        }
+    }
+}
+
 #[test]
-fn t044_t045_a_copied_phone_is_told_so_and_goes_on_under_a_new_device_and_actor() {
+fn t044_a_copied_phone_takes_a_new_actor_before_it_writes_and_a_new_device_before_it_speaks() {
+    let company = Company::open();
+    let mut li = company.phone("li", "li", 1);
+    let customer = li.create_customer(&["name=Acme".into()], None).unwrap();
+    li.sync().unwrap();
+    let pending = li
+        .add(customer, Kind::Visit, &words(Kind::Visit, &["note=pending"]))
+        .unwrap();
+    let before = li.state().unwrap().unwrap();
+    drop(li);
+    copy_store(&company, "li", "copy");
+    let mut li = company.open_phone(&company.store("li"), 5);
+    let mut copy = company.open_phone(&company.store("copy"), 6);
+    let one = li
+        .add(customer, Kind::Visit, &words(Kind::Visit, &["note=original"]))
+        .unwrap();
+    assert_eq!(
+        li.state().unwrap().unwrap().actor,
+        before.actor,
+        "the phone itself stays what it was"
+    );
+    li.sync().unwrap();
+    let two = copy
+        .add(customer, Kind::FollowUp, &words(Kind::FollowUp, &["text=copy"]))
+        .unwrap();
+    assert_ne!(copy.state().unwrap().unwrap().actor, before.actor);
+    assert_ne!(one, two);
+    assert_eq!(copy.sync().unwrap_err().error.code(), "sign_in_required");
+    assert_eq!(
+        copy.unlock("correct-horse-battery").unwrap_err().code(),
+        "sign_in_required"
+    );
+    copy.enroll(&company.url, "li", "correct-horse-battery", "copy")
+        .unwrap();
+    assert_ne!(copy.state().unwrap().unwrap().device, before.device);
+    copy.sync().unwrap();
+    li.sync().unwrap();
+    for phone in [&mut li, &mut copy] {
+        assert!(phone.tray().unwrap().is_empty(), "{:?}", phone.tray().unwrap());
+        assert!(phone.outbox().unwrap().is_empty());
+        let shown = phone.customer(customer).unwrap();
+        assert_eq!(shown["follow_ups"][0]["fields"]["text"], "copy");
+        assert_eq!(shown["visits"].as_array().unwrap().len(), 2, "{shown}");
+        assert_eq!(phone.document(pending).unwrap()["fields"]["note"], "pending");
+    }
+    let raw = rusqlite::Connection::open(company.folder.path().join("data").join("fieldpool.sqlite")).unwrap();
+    let equivocations: i64 = raw
+        .query_row("SELECT COUNT(*) FROM actor WHERE state = 'frozen'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert_eq!(equivocations, 0);
+    drop((li, copy));
+    // A terminal says the same, and a copy that is thrown away does not end the phone that it was made of.
+    copy_store(&company, "li", "third");
+    let third = Terminal {
+        store: company.store("third"),
+    };
+    let (status, said) = third.refused(&["sync"]);
+    assert_eq!(status, 1);
+    assert!(said.contains("copied or put back"), "{said}");
+    assert!(third.run(&["logout"]).status.success());
+    let mut li = company.open_phone(&company.store("li"), 8);
+    assert!(li.sync().unwrap().complete);
+}
+
+#[test]
+fn t045_a_copy_that_does_not_know_that_it_is_one_is_told_by_the_server_and_loses_nothing() {
     let company = Company::open();
     let mut li = company.phone("li", "li", 1);
     let customer = li.create_customer(&["name=Acme".into()], None).unwrap();
     li.sync().unwrap();
     let before = li.state().unwrap().unwrap();
     drop(li);
-    std::fs::create_dir(company.store("copy")).unwrap();
-    for file in ["phone.db", "phone.db-wal"] {
-        let source = company.store("li").join(file);
-        if source.exists() {
-            std::fs::copy(source, company.store("copy").join(file)).unwrap();
-        }
-    }
+    copy_store(&company, "li", "copy");
+    // What would have told it is gone.
+    let raw = rusqlite::Connection::open(company.store("copy").join("phone.db")).unwrap();
+    raw.execute("DELETE FROM meta WHERE key = 'install'", []).unwrap();
+    drop(raw);
     let mut li = company.open_phone(&company.store("li"), 5);
     let mut copy = company.open_phone(&company.store("copy"), 6);
     let one = li
