@@ -122,6 +122,16 @@ impl<T: Transport> Phone<T> {
         self.sync_with(&mut |_| {})
     }
 
+    /// Has everything on this phone compared with what the server has, with the next sync; what differs is healed in both
+    /// directions.
+    ///
+    /// # Errors
+    /// As for an edit.
+    pub fn check(&mut self) -> Result<(), PhoneError> {
+        self.check_unlocked()?;
+        self.engine(|replica| Ok(replica.check()?))
+    }
+
     /// As [`Self::sync`]. `told` hears what has been done so far after each page, when it is durable and the store is
     /// free for others.
     ///

@@ -137,7 +137,12 @@ fn told(error: PhoneError) -> anyhow::Error {
 fn run(phone: &mut TerminalPhone, command: Command, printer: &Printer) -> anyhow::Result<()> {
     match command {
         Command::Enroll { .. } | Command::Logout { .. } => Ok(()),
-        Command::Sync => sync(phone, printer),
+        Command::Sync { check } => {
+            if check {
+                phone.check()?;
+            }
+            sync(phone, printer)
+        }
         Command::Customers { query, online: false } => {
             printer.customers(&phone.customers(query.as_deref()).map_err(told)?)
         }

@@ -1,5 +1,7 @@
 //! What is got back after a restore: whether it goes on, what came, and whose customers were as phones remember it.
 
+use std::collections::BTreeSet;
+
 use sqlx::QueryBuilder;
 use sync_core::{
     ids::{CustomerId, DeviceId, DocumentId, OrgId, PoolId, UserId},
@@ -8,7 +10,10 @@ use sync_core::{
 };
 use uuid::Uuid;
 
-use super::{StorageError, Tx, on, sizes::pieces};
+use super::{
+    StorageError, Tx, on,
+    sizes::{filled, pieces},
+};
 
 /// Whether an organisation is getting back what it had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
@@ -150,6 +155,36 @@ pub async fn insert_beliefs(
         })?;
     }
     Ok(())
+}
+
+/// Those of these customers that a device believed to be somebody else's than the server.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_believed(
+    tx: &mut Tx,
+    org: OrgId,
+    device: DeviceId,
+    customers: &[CustomerId],
+) -> Result<BTreeSet<CustomerId>, StorageError> {
+    if customers.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let rows: Vec<(Uuid,)> = on!(tx, |c| {
+        let mut query = QueryBuilder::new("SELECT customer_id FROM believed_owner WHERE org_id = ");
+        query
+            .push_bind(org.0)
+            .push(" AND device_id = ")
+            .push_bind(device.0)
+            .push(" AND customer_id IN (");
+        let mut list = query.separated(", ");
+        for customer in filled(customers) {
+            list.push_bind(customer.0);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
+    })?;
+    Ok(rows.into_iter().map(|(customer,)| CustomerId(customer)).collect())
 }
 
 /// Whose customers were as devices remember it, at most `limit`, newest version of each customer first.

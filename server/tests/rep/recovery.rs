@@ -210,3 +210,38 @@ fn t043_a_server_whose_people_nobody_has_confirmed_does_not_open_its_port() {
     company.restore();
     assert_eq!(company.devices_of("li").len(), 0, "it serves");
 }
+
+#[test]
+fn t042_a_phone_that_has_lost_something_gets_it_again_when_it_is_checked() {
+    let company = Company::open();
+    let li = company.terminal("li", "li");
+    let customer = li.made(&["customer", "new", "name=Acme"]);
+    let visits: Vec<String> = ["one", "two"]
+        .iter()
+        .map(|note| li.made(&["visit", "add", &customer, "--note", note]))
+        .collect();
+    li.json(&["sync", "--json"]);
+    let raw = rusqlite::Connection::open(li.store.join("phone.db")).unwrap();
+    let id = uuid::Uuid::parse_str(&visits[0]).unwrap();
+    for table in [
+        "DELETE FROM change WHERE document = ?1",
+        "DELETE FROM document WHERE id = ?1",
+    ] {
+        assert!(raw.execute(table, [&id.as_bytes()[..]]).unwrap() > 0);
+    }
+    drop(raw);
+    let shown = |li: &super::company::Terminal| {
+        let shown = li.json(&["customer", "show", &customer, "--json"]);
+        shown["visits"].as_array().unwrap().len()
+    };
+    li.json(&["sync", "--json"]);
+    assert_eq!(shown(&li), 1, "a sync alone asks only for news");
+    let healed = li.json(&["sync", "--check", "--json"]);
+    assert_eq!(
+        (&healed["complete"], &healed["pulled_documents"]),
+        (&true.into(), &1.into())
+    );
+    assert_eq!(shown(&li), 2);
+    let same = li.json(&["sync", "--check", "--json"]);
+    assert_eq!(same["pulled_documents"], 0);
+}

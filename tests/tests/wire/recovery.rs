@@ -5,7 +5,7 @@ use sync_core::{
     document::{Document, Kind},
     ids::{ActorId, UserId},
     protocol::{
-        compare::{Behind, Compare, Compared, HeldDocument, HeldSum, Reconcile},
+        compare::{Behind, Belief, Compare, Compared, HeldDocument, HeldSum, Reconcile},
         message::SyncRequest,
     },
 };
@@ -194,5 +194,47 @@ async fn t042_a_device_and_the_server_find_what_differs_by_halving_and_lose_noth
         compare(&mut wang, says(&all)).await;
         assert_eq!(wang.losses.len(), 1);
         assert_eq!(wang.losses[0].customer, gone);
+    }
+}
+
+#[tokio::test]
+async fn t042_what_was_written_for_a_customer_that_only_the_lost_time_had_given_waits_for_the_operator_and_is_kept() {
+    for company in Company::each().await {
+        let customer = company.customer_of("wang", "华联").await;
+        let mut li = company.phone("li").await;
+        li.pull().await;
+        set_recovering(company.app(), company.org, true).await.unwrap();
+        let visit = li.write(customer, Kind::Visit, &[text("note", "as its owner")]);
+        let believes = |owner| Reconcile {
+            compare: Compare::Later,
+            beliefs: vec![Belief {
+                customer,
+                owner: Some(owner),
+                pool: None,
+                version: 5,
+            }],
+            behind: Vec::new(),
+        };
+        let mut request = li.request_with(std::slice::from_ref(&visit));
+        request.reconcile = Some(believes(li.token.user));
+        let response = li.send(request).await.unwrap().unwrap();
+        assert_eq!(all_said(&all_verdicts(&response, 1)), ["retry MissingCustomer"]);
+        assert_eq!(company.number("SELECT version FROM believed_owner").await, 5);
+        // Said again, and what agrees with the server, adds nothing.
+        let mut wang = company.phone("wang").await;
+        for (client, owner) in [(&mut li, company.user("li")), (&mut wang, company.user("wang"))] {
+            let mut request = client.request();
+            request.reconcile = Some(believes(owner));
+            if client.token.user == company.user("wang") {
+                request.reconcile.as_mut().unwrap().beliefs[0].version = 1;
+            }
+            client.send(request).await.unwrap();
+        }
+        assert_eq!(company.number("SELECT COUNT(*) FROM believed_owner").await, 1);
+        // Nobody gave it to him again: what he wrote is a manager's to decide about.
+        set_recovering(company.app(), company.org, false).await.unwrap();
+        let request = li.request_with(std::slice::from_ref(&visit));
+        let response = li.send(request).await.unwrap().unwrap();
+        assert_eq!(all_said(&all_verdicts(&response, 1)), ["quarantined no_permission"]);
     }
 }

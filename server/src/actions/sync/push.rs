@@ -40,6 +40,7 @@ use crate::{
         audit::AuditRow,
         documents::{self, LoadedDocument, NewChange},
         ownership::{self, Assignment, CardSummary},
+        recovery,
         scopes::Membership,
         verdicts::{self, ActorRow, RefusalRow},
     },
@@ -67,6 +68,8 @@ pub(super) struct Facts {
     pub(super) refusals: BTreeMap<(DocumentId, ChangeId), RefusalRow>,
     pub(super) actors: BTreeMap<ActorId, ActorRow>,
     pub(super) quarantined_bytes: i64,
+    /// Customers that the device believed to be somebody else's than this server, when it came back from a backup.
+    pub(super) believed: BTreeSet<CustomerId>,
     /// Who stands behind changes that the device did not make itself.
     pub(super) behind: BTreeMap<ActorId, Behind>,
 }
@@ -137,6 +140,7 @@ pub(super) async fn read_facts(
         lost_claims: Vec::new(),
         losses: Losses::default(),
         quarantined_bytes: 0,
+        believed: BTreeSet::new(),
         behind,
     })
 }
@@ -153,6 +157,9 @@ pub(super) async fn read_losses(
     facts.lost_claims = verdicts::list_lost_claims(tx, org, pusher.user, &request.customers).await?;
     facts.losses = Losses::read(tx, pusher, &facts.memberships, facts.head).await?;
     facts.quarantined_bytes = verdicts::quarantined_bytes(tx, org, pusher.device).await?;
+    if !pusher.recovers {
+        facts.believed = recovery::list_believed(tx, org, pusher.device, &request.customers).await?;
+    }
     Ok(())
 }
 
@@ -451,8 +458,9 @@ fn customer_standing(
     if loaded.is_some_and(|loaded| loaded.row.customer != customer || Some(loaded.row.kind) != kind) {
         return CustomerStanding::Mismatch;
     }
-    // Nothing of a draining device is told to wait: it would wait for ever.
-    let unknown = if pusher.drains {
+    // Nothing of a draining device is told to wait: it would wait for ever. Nor what was written for a customer that only
+    // the time since a backup had made his, once nothing more is got back.
+    let unknown = if pusher.drains || facts.believed.contains(&customer) {
         WITHOUT_RIGHTS
     } else {
         CustomerStanding::Unknown

@@ -38,7 +38,11 @@ pub(super) enum Command {
         name: String,
     },
     /// Send what is pending and get what is new, until nothing is left
-    Sync,
+    Sync {
+        /// Also compare everything on this phone with what the server has, and heal what differs
+        #[arg(long)]
+        check: bool,
+    },
     /// List the customers on this phone
     Customers {
         /// Only those in whose documents all these words occur; parts of words count
