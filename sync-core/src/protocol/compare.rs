@@ -90,7 +90,7 @@ pub enum Compared {
     },
 }
 
-/// Count and sum modulo 2^128 of [`HeldDocument::items`].
+/// Count and sum modulo 2^128 of a number for each (document, actor, last sequence).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct HeldSum {
     /// How many (document, actor) there are.
