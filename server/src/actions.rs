@@ -23,6 +23,7 @@ pub mod overview;
 pub mod ownership;
 pub mod people;
 mod places;
+pub mod policy;
 pub mod proposals;
 pub mod quarantine;
 pub mod quarantined;
@@ -213,6 +214,8 @@ codes! {
     TargetNotActive = "target_not_active",
     /// Somebody is to stand in for himself.
     CoverBySelf = "cover_by_self",
+    /// The table of rights cannot say that: the cell is not adjustable, or not so.
+    PolicyBounds = "policy_bounds",
     /// A plan of handing over names nobody who gets anything.
     PlanEmpty = "plan_empty",
     /// A plan of handing over leaves customers with the one who leaves.

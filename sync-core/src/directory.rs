@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{PoolId, TeamId, UserId},
-    visibility::Policy,
+    visibility::{PastPolicy, Policies, Policy},
 };
 
 /// Days that a phone works without hearing the server, unless the organisation says otherwise: two weeks of holiday.
@@ -72,9 +72,23 @@ pub struct Settings {
     /// Who sees what.
     #[serde(default)]
     pub policy: Policy,
+    /// Who saw what before, the oldest first. The server's alone: phones are not sent it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past_policies: Vec<PastPolicy>,
     /// Days that a phone works without hearing the server; then it locks itself.
     #[serde(default = "lease_days_default")]
     pub lease_days: u16,
+}
+
+impl Settings {
+    /// The policy with those before it.
+    #[must_use]
+    pub fn policies(&self) -> Policies {
+        Policies {
+            past: self.past_policies.clone(),
+            now: self.policy.clone(),
+        }
+    }
 }
 
 const fn lease_days_default() -> u16 {
@@ -121,6 +135,7 @@ impl Default for Settings {
                 Choice::new("normal", "Normal", "普通"),
             ],
             policy: Policy::default(),
+            past_policies: Vec::new(),
             lease_days: LEASE_DAYS_DEFAULT,
         }
     }

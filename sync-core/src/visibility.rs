@@ -19,7 +19,7 @@ mod viewer;
 pub use membership::{
     CustomerFacts, Memberships, ViewerScope, customer_scopes, document_scopes, relations, viewer_scopes,
 };
-pub use policy::{Cell, Policy};
+pub use policy::{Cell, OutOfBounds, PastPolicy, Policies, Policy};
 pub use relation::{Relation, RelationSet, UnknownRelation};
 pub use rights::{ClassRights, DocumentFacts, Rights, Target, access, class_rights, document_access};
 pub use scope::{FEED_KEY_LEN, InvalidScope, SCOPE_LEN, Scope, View, document_feeds, feed_key, feeds_of};

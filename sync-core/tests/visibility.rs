@@ -5,9 +5,10 @@ use sync_core::{
     document::{Class, Kind},
     ids::{OrgId, PoolId, TeamId, UserId},
     visibility::{
-        Cell, ClassRights, CustomerFacts, DocumentFacts, Memberships, Policy, Relation, RelationSet, Rights, Role,
-        Scope, Target, UserState, View, Viewer, ViewerScope, access, class_rights, customer_scopes, document_access,
-        document_feeds, document_scopes, feed_key, feeds_of, may_read, relations, viewer_scopes,
+        Cell, ClassRights, CustomerFacts, DocumentFacts, Memberships, PastPolicy, Policies, Policy, Relation,
+        RelationSet, Rights, Role, Scope, Target, UserState, View, Viewer, ViewerScope, access, class_rights,
+        customer_scopes, document_access, document_feeds, document_scopes, feed_key, feeds_of, may_read, relations,
+        viewer_scopes,
     },
 };
 use uuid::Uuid;
@@ -221,6 +222,130 @@ fn t057_the_default_table_is_the_one_of_the_design() {
         }
     }
     assert_eq!(seen, Relation::COUNT * Class::ALL.len());
+}
+
+/// What each word gives for a kind that is read anyway or not, in the words of the design: create, read, write those of
+/// which one is the author or responsible, comment, write.
+fn said(cell: Cell, kind: Kind) -> [bool; 5] {
+    match (cell, kind) {
+        (Cell::Nothing, _) => [false; 5],
+        (Cell::Read, _) => [false, true, false, false, false],
+        (Cell::Create, _) => [true, false, false, false, false],
+        (Cell::Write, Kind::Visit) => [true, true, true, true, false],
+        (Cell::Write | Cell::WriteTickets, Kind::Ticket) => [true, true, false, true, true],
+        (Cell::Write, _) => [true, true, false, true, true],
+        (Cell::WriteTickets, _) => [false, true, false, false, false],
+        other => panic!("no organisation chooses {other:?}"),
+    }
+}
+
+#[test]
+fn t057_each_choice_of_each_adjustable_cell_gives_what_its_word_says_and_nothing_elsewhere() {
+    let first = Policy::default();
+    let (mut cells, mut choices_seen) = (0, 0);
+    for (relation, class) in Policy::adjustable() {
+        let viewer = viewer(role_for(relation));
+        let choices = Policy::choices(relation, class);
+        assert_eq!(
+            choices[0],
+            first.cell(relation, class),
+            "what it is at first comes first"
+        );
+        assert!(choices.len() > 1);
+        for cell in choices {
+            let mut policy = first.clone();
+            policy.choose(relation, class, *cell).unwrap();
+            for other in Relation::ALL {
+                let rights = class_rights(self::viewer(role_for(other)), other.into(), &policy);
+                let before = class_rights(self::viewer(role_for(other)), other.into(), &first);
+                for kind in Kind::ALL
+                    .into_iter()
+                    .filter(|kind| other != relation || kind.class() != class)
+                {
+                    assert_eq!(
+                        rights.of(kind),
+                        before.of(kind),
+                        "{relation:?} {class:?} changes {other:?} {kind}"
+                    );
+                }
+            }
+            let rights = class_rights(viewer, relation.into(), &policy);
+            for kind in Kind::ALL.into_iter().filter(|kind| kind.class() == class) {
+                let got = rights.of(kind);
+                let responsible = got.contains(Rights::RESPONSIBLE);
+                let got = [
+                    got.may_create(),
+                    got.may_read(),
+                    responsible,
+                    got.may_comment(),
+                    got.may_write(),
+                ];
+                assert_eq!(got, said(*cell, kind), "{relation:?} {class:?} {cell:?} {kind}");
+            }
+            choices_seen += 1;
+        }
+        cells += 1;
+    }
+    assert_eq!((cells, choices_seen), (23, 47));
+}
+
+#[test]
+fn no_choice_leaves_the_safe_bounds() {
+    for relation in Relation::ALL {
+        for class in Class::ALL {
+            let mut policy = Policy::default();
+            let choices = Policy::choices(relation, class);
+            for cell in Cell::ALL {
+                let chosen = policy.choose(relation, class, cell);
+                assert_eq!(
+                    chosen.is_ok(),
+                    choices.contains(&cell),
+                    "{relation:?} {class:?} {cell:?}"
+                );
+            }
+            // Whatever was chosen last, nobody reads a class that he did not read, and none loses one.
+            let first = Policy::default();
+            for cell in choices {
+                policy.choose(relation, class, *cell).unwrap();
+                for kind in Kind::ALL.into_iter().filter(|kind| kind.class() == class) {
+                    let reads = |policy: &Policy| policy.cell(relation, class).rights(kind).may_read();
+                    assert_eq!(reads(&policy), reads(&first), "{relation:?} {kind} {cell:?}");
+                }
+            }
+            let is_fixed = matches!(relation, Relation::Owner | Relation::Admin | Relation::Auditor)
+                || (class == Class::Internal && !matches!(relation, Relation::Manager | Relation::BackOffice));
+            assert!(!is_fixed || choices.is_empty(), "{relation:?} {class:?}");
+        }
+    }
+}
+
+#[test]
+fn rights_are_judged_by_the_policy_of_their_place() {
+    let numbered = |version, team_read| {
+        let mut policy = Policy::with_team_read(team_read);
+        policy.version = version;
+        policy
+    };
+    let policies = Policies {
+        past: vec![
+            PastPolicy {
+                until_seq: 10,
+                policy: numbered(0, true),
+            },
+            PastPolicy {
+                until_seq: 20,
+                policy: numbered(1, false),
+            },
+        ],
+        now: numbered(2, true),
+    };
+    for (seq, version) in [(0, 0), (9, 0), (10, 1), (19, 1), (20, 2), (99, 2)] {
+        assert_eq!(policies.at(seq).version, version, "{seq}");
+        assert_eq!(policies.since(seq).count() as u64, 3 - version, "{seq}");
+        assert_eq!(policies.has_changed_after(seq), version < 2, "{seq}");
+    }
+    assert_eq!(policies.changes().collect::<Vec<_>>(), [10, 20]);
+    assert_eq!(Policies::default().at(5), &Policy::default());
 }
 
 #[test]

@@ -22,6 +22,8 @@ mod late;
 mod leave;
 #[path = "wire/many.rs"]
 mod many;
+#[path = "wire/policy.rs"]
+mod policy;
 #[path = "wire/recovery.rs"]
 mod recovery;
 #[path = "wire/replays.rs"]

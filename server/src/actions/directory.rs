@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use sync_core::{directory::Directory, ids::OrgId, visibility::Policy};
+use sync_core::{directory::Directory, ids::OrgId, visibility::Policies};
 
 use super::{ActionError, Code};
 use crate::{
@@ -25,8 +25,8 @@ pub struct DirectoryContent {
     pub json: Bytes,
     /// Its SHA-256, by which a phone says which one it has.
     pub sha256: [u8; 32],
-    /// Who sees what, as it stands in the directory's settings.
-    pub policy: Policy,
+    /// Who sees what, and saw before.
+    pub policies: Policies,
     /// The same, read.
     pub directory: Directory,
 }
@@ -67,12 +67,14 @@ impl Directories {
         if let Some(content) = self.find(org, version) {
             return Ok(content);
         }
-        let directory = organisation::directory(tx, org).await?;
+        let mut directory = organisation::directory(tx, org).await?;
+        let policies = directory.settings.policies();
+        directory.settings.past_policies.clear();
         let json = serde_json::to_vec(&directory).map_err(|error| ActionError::Internal(error.to_string()))?;
         let content = Arc::new(DirectoryContent {
             sha256: Sha256::digest(&json).into(),
             json: json.into(),
-            policy: directory.settings.policy.clone(),
+            policies,
             directory,
         });
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

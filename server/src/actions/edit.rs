@@ -225,14 +225,14 @@ impl Bench {
         let account = people::find(tx, asker.org, asker.user)
             .await?
             .ok_or_else(|| ActionError::refused(Code::NotFound))?;
-        let policy = organisation::find_settings(tx, asker.org).await?.policy;
+        let policies = organisation::find_settings(tx, asker.org).await?.policies();
         let held = scopes::list_held(tx, asker.org, asker.user).await?;
         Ok(Self {
             asker,
             standing: Standing {
                 viewer: account.viewer(),
                 held,
-                policy,
+                policies,
             },
             acl_version: account.acl_version,
             head: log::head(tx, asker.org).await?,

@@ -163,32 +163,6 @@ pub async fn add_pool_in(
     Ok(pool.id)
 }
 
-/// Decides whether members of a team read the cards of each other's customers, with everybody's scopes in the same
-/// transaction.
-///
-/// # Errors
-/// `not_found` for an unknown organisation; the database's.
-pub async fn set_team_read(app: &App, by: Option<UserId>, org: OrgId, team_read: bool) -> Result<(), ActionError> {
-    let mut tx = app.database.write().await?;
-    lock_organisation(&mut tx, org).await?;
-    let mut settings = organisation::find_settings(&mut tx, org).await?;
-    settings.policy.team_read = team_read;
-    organisation::update_settings(&mut tx, org, &settings).await?;
-    for account in people::list(&mut tx, org).await? {
-        people::update_place(&mut tx, org, account.user, account.role, account.team, account.state).await?;
-        settle_scopes(&mut tx, &account, &settings.policy).await?;
-    }
-    let detail = json!({"team_read": team_read});
-    audit::append(
-        &mut tx,
-        org,
-        &[row(&app.seam, by, "policy_changed", org).with_detail(detail)],
-    )
-    .await?;
-    tx.commit().await?;
-    Ok(())
-}
-
 /// Decides how many days a phone works without reaching the server; phones hear of it with their next sync.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ use sync_core::{
         message::{Intent, IntentAction, IntentOutcome},
     },
     time::Timestamp,
-    visibility::{Policy, Scope, UserState, document_access},
+    visibility::{Policies, Scope, UserState, document_access},
 };
 
 use super::{ActionError, Code, sync::standing::Standing};
@@ -81,13 +81,13 @@ pub async fn decide_intents_in(
             .ok_or_else(|| ActionError::refused(Code::Unauthenticated))?;
         auth::check_standing(state, revoked_at, None, account.state, seam.now())?;
     }
-    let policy = organisation::find_settings(tx, asker.org).await?.policy;
+    let policies = organisation::find_settings(tx, asker.org).await?.policies();
     let pools = pools::list_of_user(tx, asker.org, asker.user).await?;
     let mut desk = Desk {
         seam,
         asker,
         account,
-        policy,
+        policies,
         pools,
         audit: Vec::new(),
     };
@@ -145,7 +145,7 @@ struct Desk<'a> {
     seam: &'a Seam,
     asker: Asker,
     account: Account,
-    policy: Policy,
+    policies: Policies,
     pools: Vec<(PoolId, bool)>,
     audit: Vec<AuditRow>,
 }
@@ -262,7 +262,7 @@ impl Desk<'_> {
         let standing = Standing {
             viewer: self.account.viewer(),
             held: scopes::list_held(tx, org, self.asker.user).await?,
-            policy: self.policy.clone(),
+            policies: self.policies.clone(),
         };
         let relations = standing.relations_at(&before.memberships, seq - 1);
         let knows = !relations.is_empty() || standing.last_loss(&before.memberships, seq - 1).is_some();

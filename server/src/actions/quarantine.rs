@@ -99,7 +99,7 @@ async fn check_right(tx: &mut Tx, asker: Asker, row: &RefusalRow) -> Result<(), 
     let standing = Standing {
         viewer: account.viewer(),
         held: scopes::list_held(tx, asker.org, asker.user).await?,
-        policy: organisation::find_settings(tx, asker.org).await?.policy,
+        policies: organisation::find_settings(tx, asker.org).await?.policies(),
     };
     let mut memberships = scopes::list_memberships(tx, asker.org, &[row.customer]).await?;
     if memberships.is_empty() {

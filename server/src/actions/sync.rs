@@ -228,7 +228,7 @@ async fn read_session(app: &App, tx: &mut Tx, token: &AccessToken) -> Result<Ses
     let standing = Standing {
         viewer: caller.viewer(),
         held,
-        policy: directory.policy.clone(),
+        policies: directory.policies.clone(),
     };
     Ok(Session {
         caller,

@@ -18,9 +18,10 @@ use crate::{
     actions::{
         commit::{Job, write_jobs},
         edit::{card_summary, edit_document, prepare, web_actor},
-        organisation::{add_organisation, add_team_in, set_team_read},
+        organisation::{add_organisation, add_team_in},
         ownership::{Asker, Placing, place_customer},
         people::{NewPerson, add_person_in},
+        policy::set_team_read,
         sync::write::Target,
     },
     app::App,

@@ -10,6 +10,7 @@ use crate::{app::App, config::Config, seam::Seam, telemetry};
 mod key;
 mod org;
 pub(super) mod password;
+mod policy;
 mod pool;
 mod recovery;
 mod team;
@@ -35,6 +36,9 @@ enum Subject {
     /// Organisations
     #[command(subcommand)]
     Org(org::Org),
+    /// Who sees and writes what
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Teams
     #[command(subcommand)]
     Team(team::Team),
@@ -58,6 +62,7 @@ impl Admin {
             match self.subject {
                 Subject::Key(command) => command.run(&app).await?,
                 Subject::Org(command) => command.run(&app, self.json).await?,
+                Subject::Policy(command) => command.run(&app, self.json).await?,
                 Subject::Team(command) => command.run(&app, self.json).await?,
                 Subject::Pool(command) => command.run(&app, self.json).await?,
                 Subject::Recovery(command) => command.run(&app).await?,

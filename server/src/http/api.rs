@@ -14,6 +14,7 @@ pub(super) mod input;
 pub(super) mod live;
 mod ownership;
 mod people;
+mod policy;
 mod proposals;
 mod quarantine;
 mod shapes;
@@ -113,6 +114,7 @@ fn json_api() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(documents::history))
         .routes(routes!(people::list))
         .routes(routes!(people::set_state))
+        .routes(routes!(policy::show, policy::change))
         .routes(routes!(fleet::list))
         .routes(routes!(fleet::revoke))
         .routes(routes!(quarantine::list))

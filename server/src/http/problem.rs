@@ -418,6 +418,17 @@ fn words(code: Code) -> (StatusCode, Words, Words) {
             ),
             ("不能由本人代管", "请选择其他同事：本人不能代管自己的客户。"),
         ),
+        Code::PolicyBounds => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            (
+                "Outside the safe bounds",
+                "Choose one of the choices that the policy names for this cell; a cell without choices stays as it is.",
+            ),
+            (
+                "超出安全范围",
+                "请从策略为该单元格列出的选项中选择；没有选项的单元格不可更改。",
+            ),
+        ),
         Code::PlanEmpty => (
             StatusCode::UNPROCESSABLE_ENTITY,
             ("Plan names nobody", "Name at least one person or pool that takes over."),

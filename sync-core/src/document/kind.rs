@@ -44,6 +44,17 @@ pub enum Class {
 impl Class {
     /// All classes, in order.
     pub const ALL: [Self; 4] = [Self::Card, Self::Private, Self::Activity, Self::Internal];
+
+    /// The stable name used in commands and JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Card => "card",
+            Self::Private => "private",
+            Self::Activity => "activity",
+            Self::Internal => "internal",
+        }
+    }
 }
 
 impl Kind {

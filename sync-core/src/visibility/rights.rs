@@ -155,6 +155,23 @@ impl ClassRights {
         self.0 & other.0 == other.0
     }
 
+    /// What is in both.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Whether there may be documents that he reads with these rights and not with the others: more than an access item
+    /// has to be delivered.
+    #[must_use]
+    pub fn reads_beyond(self, other: Self) -> bool {
+        Kind::ALL.into_iter().any(|kind| {
+            let (here, there) = (self.of(kind), other.of(kind));
+            let some = Rights::CREATE.union(Rights::RESPONSIBLE).0;
+            !there.may_read() && (here.may_read() || here.0 & some & !there.0 != 0)
+        })
+    }
+
     /// Whether it is nothing: the customer is to be dropped.
     #[must_use]
     pub const fn is_empty(self) -> bool {

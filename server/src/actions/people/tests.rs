@@ -6,7 +6,7 @@ use sync_core::visibility::{Relation, Scope, ViewerScope};
 
 use super::*;
 use crate::{
-    actions::organisation::{add_pipeline_stages_in, set_team_read},
+    actions::{organisation::add_pipeline_stages_in, policy::set_team_read},
     storage::{log, organisation, viewer_scopes, viewers},
     testing::{self, TestApp},
 };

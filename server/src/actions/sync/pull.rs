@@ -16,7 +16,7 @@ use sync_core::{
     ids::{CustomerId, DeviceId, DocumentId, LogId, OrgId, UserId},
     protocol::compare::{Compare, Compared},
     time::Timestamp,
-    visibility::{ClassRights, Relation, Scope, ViewerScope, document_access},
+    visibility::{ClassRights, Relation, Scope, ViewerScope, class_rights, document_access},
 };
 
 use self::touched::Touched;
@@ -233,11 +233,12 @@ impl Pull<'_> {
     }
 
     fn scope_changed(&self, after: i64) -> bool {
-        self.puller
-            .standing
-            .held
-            .iter()
-            .any(|held| held.from_seq > after || held.to_seq.is_some_and(|to| to > after))
+        let standing = self.puller.standing;
+        standing.policies.has_changed_after(after)
+            || standing
+                .held
+                .iter()
+                .any(|held| held.from_seq > after || held.to_seq.is_some_and(|to| to > after))
     }
 
     fn feeds(&self) -> Vec<[u8; 18]> {
@@ -275,6 +276,10 @@ impl Pull<'_> {
             let members = scopes::list_members(tx, self.org(), gone.scope, -1, None, MOVES_MAX).await?;
             candidates.extend(members.into_iter().map(|(_, customer)| customer));
         }
+        for held in self.scopes.iter().filter(|held| self.is_judged_anew(held, after)) {
+            let members = scopes::list_members(tx, self.org(), held.scope, -1, None, MOVES_MAX).await?;
+            candidates.extend(members.into_iter().map(|(_, customer)| customer));
+        }
         let gained = self.scopes.iter().any(|held| !before.contains(held));
         let customers = Customers::read(tx, self.puller, &candidates).await?;
         let mut granted = gained;
@@ -285,13 +290,17 @@ impl Pull<'_> {
             let memberships = customers.memberships(customer);
             let then = self.puller.standing.rights_at(memberships, after);
             let now = self.puller.standing.rights_at(memberships, head);
-            if !self.puller.standing.lasting_rights(memberships, after).contains(now) {
-                granted = true;
-            }
+            let lasting = self.puller.standing.lasting_rights(memberships, after);
+            let is_news = !lasting.contains(now);
+            // Other rights on the documents it has are an item; only what it has not is to be delivered.
+            granted |= is_news && now.reads_beyond(lasting);
             // Also what came and went between the two: the device may have made it itself.
             let lost = self.puller.standing.last_loss(memberships, head);
             if !now.contains(then) || lost.is_some_and(|(seq, _)| seq > after) {
                 self.tell_loss(assignment, memberships, now);
+            } else if is_news && !now.reads_beyond(lasting) && !self.is_beyond(&customers, customer, cursor) {
+                let relations = self.puller.standing.relations_at(memberships, head);
+                self.page.push_access(assignment, now, relations, None);
             }
         }
         if granted {
@@ -496,15 +505,33 @@ impl Pull<'_> {
         document_access(rights, self.puller.user, &row.facts(owner)).may_read()
     }
 
-    /// Whether the viewer got this scope after a place.
+    /// Whether another policy since a place gives its members in this scope other rights.
+    fn is_judged_anew(&self, held: &ViewerScope, since: i64) -> bool {
+        let standing = self.puller.standing;
+        let Some(relation) = held.relation.filter(|_| standing.policies.has_changed_after(since)) else {
+            return false;
+        };
+        let rights = |policy| class_rights(standing.viewer, relation.into(), policy);
+        let now = rights(&standing.policies.now);
+        standing.policies.since(since).any(|policy| rights(policy) != now)
+    }
+
+    /// Whether the viewer got this scope, or more to read in it, after a place.
     fn is_gained(&self, index: usize, since: i64) -> bool {
         let held = self.scopes[index];
-        !self
-            .puller
-            .standing
-            .held
-            .iter()
-            .any(|other| other.held == held && other.holds_at(since))
+        let standing = self.puller.standing;
+        let changed = standing.policies.has_changed_after(since);
+        let reads_more = held.relation.filter(|_| changed).is_some_and(|relation| {
+            let now = class_rights(standing.viewer, relation.into(), &standing.policies.now);
+            now.reads_beyond(standing.under_all(relation.into(), since))
+        });
+        reads_more
+            || !self
+                .puller
+                .standing
+                .held
+                .iter()
+                .any(|other| other.held == held && other.holds_at(since))
     }
 
     /// Where in the order of a backfill a customer stands.

@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sync_core::{
     ids::CustomerId,
-    visibility::{ClassRights, Policy, RelationSet, Scope, UserState, Viewer, ViewerScope, class_rights, relations},
+    visibility::{ClassRights, Policies, RelationSet, Scope, UserState, Viewer, ViewerScope, class_rights, relations},
 };
 
 use crate::storage::scopes::{HeldScope, Membership};
 
-/// A viewer with his scopes through time and the policy he is judged by.
+/// A viewer with his scopes and the organisation's policies through time.
 #[derive(Debug, Clone)]
 pub(crate) struct Standing {
     /// Who.
     pub(crate) viewer: Viewer,
     /// His scopes, past ones included.
     pub(crate) held: Vec<HeldScope>,
-    /// The organisation's table.
-    pub(crate) policy: Policy,
+    /// The organisation's table, and what it was before.
+    pub(crate) policies: Policies,
 }
 
 impl Standing {
@@ -42,7 +42,7 @@ impl Standing {
 
     /// His rights on a customer's documents right after a place.
     pub(crate) fn rights_at(&self, memberships: &[Membership], seq: i64) -> ClassRights {
-        class_rights(self.viewer, self.relations_at(memberships, seq), &self.policy)
+        class_rights(self.viewer, self.relations_at(memberships, seq), self.policies.at(seq))
     }
 
     /// His rights that have lasted without a break from right after a place until now. What he lost and got again
@@ -60,7 +60,14 @@ impl Standing {
             .filter(|membership| lasts(membership.from_seq, membership.to_seq))
             .map(|membership| membership.scope)
             .collect();
-        class_rights(self.viewer, relations(&held, &scopes), &self.policy)
+        self.under_all(relations(&held, &scopes), since)
+    }
+
+    /// What these relations have given under every policy from right after a place until now.
+    pub(crate) fn under_all(&self, relations: RelationSet, since: i64) -> ClassRights {
+        let each = self.policies.since(since);
+        let rights = each.map(|policy| class_rights(self.viewer, relations, policy));
+        rights.reduce(ClassRights::intersection).unwrap_or_default()
     }
 
     /// The places at which he lost something he does not have now, the earliest first, and his rights just before each.
@@ -71,17 +78,24 @@ impl Standing {
             state: UserState::Active,
             ..self.viewer
         };
-        let now = class_rights(self.viewer, self.relations_at(memberships, head), &self.policy);
+        let now = self.rights_at(memberships, head);
         let ends = memberships.iter().flat_map(|membership| {
             self.held
                 .iter()
                 .filter(|held| held.held.scope == membership.scope)
                 .filter_map(|held| shared_end(held, membership))
         });
-        let ends: BTreeSet<i64> = ends.collect();
+        // Another policy is a loss only where it took something.
+        let narrowed = self.policies.changes().filter(|place| {
+            let relations = self.relations_at(memberships, place - 1);
+            let under = |seq| class_rights(viewer, relations, self.policies.at(seq));
+            !under(*place).contains(under(place - 1))
+        });
+        let ends: BTreeSet<i64> = ends.chain(narrowed).collect();
         ends.into_iter()
             .filter_map(|end| {
-                let before = class_rights(viewer, self.relations_at(memberships, end - 1), &self.policy);
+                let policy = self.policies.at(end - 1);
+                let before = class_rights(viewer, self.relations_at(memberships, end - 1), policy);
                 (!now.contains(before)).then_some((end, before))
             })
             .collect()

@@ -5,7 +5,12 @@ use serde_json::json;
 use sync_core::{directory::LEASE_DAYS_MAX, ids::OrgId};
 
 use super::{id, print_table};
-use crate::{actions::organisation, app::App, cli::print_json, storage};
+use crate::{
+    actions::{organisation, policy},
+    app::App,
+    cli::print_json,
+    storage,
+};
 
 #[derive(Subcommand)]
 pub(super) enum Org {
@@ -49,7 +54,7 @@ impl Org {
             } => {
                 let mut said = json!({"org": org});
                 if let Some(team_read) = team_read {
-                    organisation::set_team_read(app, None, org, team_read).await?;
+                    policy::set_team_read(app, None, org, team_read).await?;
                     said["team_read"] = team_read.into();
                 }
                 if let Some(days) = lease_days {
