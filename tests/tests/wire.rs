@@ -26,6 +26,8 @@ mod many;
 mod policy;
 #[path = "wire/recovery.rs"]
 mod recovery;
+#[path = "wire/reorganised.rs"]
+mod reorganised;
 #[path = "wire/replays.rs"]
 mod replays;
 

@@ -1,14 +1,18 @@
 //! Organisations, teams and pools come into being; settings change.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use sync_core::{
     directory::{Choice, LEASE_DAYS_MAX, Outcome, PipelineStage, PoolEntry, Settings, TeamEntry},
     ids::{LogId, OrgId, PoolId, TeamId, UserId},
+    visibility::Role,
 };
 
 use super::{
     ActionError, Code,
     places::{policy_of, settle_scopes},
+    reader::Reader,
 };
 use crate::{
     app::App,
@@ -126,6 +130,68 @@ pub async fn add_team_in(
     let detail = json!({"parent": parent});
     audit::append(tx, org, &[row(seam, by, "team_added", team.id).with_detail(detail)]).await?;
     Ok(team.id)
+}
+
+/// Puts a team, with all below it, below another one, or at the top. Managers above it then and now see or lose what these
+/// teams own, in the same transaction. Where it is already, nothing changes.
+///
+/// # Errors
+/// `not_permitted` for anybody but an administrator (`by` none: the operator), `not_found` for an unknown organisation, team
+/// or parent, `invalid_request` for a parent that is the team or below it; the database's.
+pub async fn move_team(
+    app: &App,
+    by: Option<UserId>,
+    org: OrgId,
+    team: TeamId,
+    parent: Option<TeamId>,
+) -> Result<(), ActionError> {
+    let mut tx = app.database.write().await?;
+    lock_organisation(&mut tx, org).await?;
+    if let Some(user) = by
+        && Reader::load(&mut tx, org, user).await?.viewer.role != Role::Admin
+    {
+        return Err(ActionError::refused(Code::NotPermitted));
+    }
+    let teams_now = teams::list(&mut tx, org).await?;
+    let unknown = |member: &str| {
+        ActionError::refused(Code::NotFound).because(format!("{member}: this organisation has no such team"))
+    };
+    let before = teams_now
+        .iter()
+        .find(|entry| entry.id == team)
+        .ok_or_else(|| unknown("team"))?;
+    if let Some(parent) = parent {
+        if !teams_now.iter().any(|entry| entry.id == parent) {
+            return Err(unknown("parent"));
+        }
+        if teams::list_below(&mut tx, org, team).await?.contains(&parent) {
+            return Err(ActionError::invalid("parent: a team is not below itself"));
+        }
+    }
+    if before.parent == parent {
+        return Ok(());
+    }
+    // Those above it then and those above it now; who leads it or one below it keeps what he has.
+    let mut concerned: BTreeSet<UserId> = teams::list_managers_of(&mut tx, org, team).await?.into_iter().collect();
+    teams::set_parent(&mut tx, org, team, parent).await?;
+    concerned.extend(teams::list_managers_of(&mut tx, org, team).await?);
+    let policy = policy_of(&mut tx, org).await?;
+    for manager in concerned {
+        if let Some(account) = people::lock(&mut tx, org, manager).await? {
+            people::update_place(&mut tx, org, manager, account.role, account.team, account.state).await?;
+            settle_scopes(&mut tx, &account, &policy).await?;
+        }
+    }
+    let detail = json!({"parent": [before.parent, parent]});
+    audit::append(
+        &mut tx,
+        org,
+        &[row(&app.seam, by, "team_moved", team).with_detail(detail)],
+    )
+    .await?;
+    tx.commit().await?;
+    app.committer.news().notify_waiters();
+    Ok(())
 }
 
 /// Adds a pool, at first without members.

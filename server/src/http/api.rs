@@ -18,6 +18,7 @@ mod policy;
 mod proposals;
 mod quarantine;
 mod shapes;
+mod teams;
 mod tokens;
 
 use axum::{Router, http::header, response::IntoResponse, routing::get};
@@ -114,6 +115,7 @@ fn json_api() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(documents::history))
         .routes(routes!(people::list))
         .routes(routes!(people::set_state))
+        .routes(routes!(teams::place))
         .routes(routes!(policy::show, policy::change))
         .routes(routes!(fleet::list))
         .routes(routes!(fleet::revoke))

@@ -48,6 +48,50 @@ pub async fn insert(tx: &mut Tx, org: OrgId, team: &TeamEntry, created_at: Times
     })
 }
 
+/// Puts a team, with all below it, below another one, or below none.
+///
+/// # Errors
+/// The driver's.
+pub async fn set_parent(tx: &mut Tx, org: OrgId, team: TeamId, parent: Option<TeamId>) -> Result<(), StorageError> {
+    on!(tx, |c| {
+        sqlx::query("UPDATE team SET parent_id = $3 WHERE org_id = $1 AND team_id = $2")
+            .bind(org.0)
+            .bind(team.0)
+            .bind(parent.map(|parent| parent.0))
+            .execute(c)
+            .await
+            .map(|_| ())
+    })?;
+    // What was above it is above none of these any more; what is among them stays as it is.
+    on!(tx, |c| {
+        sqlx::query(
+            "DELETE FROM team_closure WHERE org_id = $1
+             AND descendant_id IN (SELECT descendant_id FROM team_closure WHERE org_id = $1 AND ancestor_id = $2)
+             AND ancestor_id NOT IN (SELECT descendant_id FROM team_closure WHERE org_id = $1 AND ancestor_id = $2)",
+        )
+        .bind(org.0)
+        .bind(team.0)
+        .execute(c)
+        .await
+        .map(|_| ())
+    })?;
+    let Some(parent) = parent else { return Ok(()) };
+    on!(tx, |c| {
+        sqlx::query(
+            "INSERT INTO team_closure (org_id, ancestor_id, descendant_id, depth)
+             SELECT above.org_id, above.ancestor_id, below.descendant_id, above.depth + below.depth + 1
+             FROM team_closure above JOIN team_closure below ON below.org_id = above.org_id
+             WHERE above.org_id = $1 AND above.descendant_id = $2 AND below.ancestor_id = $3",
+        )
+        .bind(org.0)
+        .bind(parent.0)
+        .bind(team.0)
+        .execute(c)
+        .await
+        .map(|_| ())
+    })
+}
+
 /// All teams, by id.
 ///
 /// # Errors

@@ -21,6 +21,22 @@ pub(super) enum Team {
         #[arg(long, value_name = "TEAM", value_parser = id::<TeamId>)]
         parent: Option<TeamId>,
     },
+    /// Put a team, with all below it, below another one or at the top
+    #[command(group(clap::ArgGroup::new("where").required(true).args(["parent", "top"])))]
+    Move {
+        /// The organisation
+        #[arg(long, value_name = "ID", value_parser = id::<OrgId>)]
+        org: OrgId,
+        /// The team
+        #[arg(long, value_name = "TEAM", value_parser = id::<TeamId>)]
+        team: TeamId,
+        /// The team above it
+        #[arg(long, value_name = "TEAM", value_parser = id::<TeamId>)]
+        parent: Option<TeamId>,
+        /// No team above it
+        #[arg(long)]
+        top: bool,
+    },
     /// List the teams
     List {
         /// The organisation
@@ -35,6 +51,10 @@ impl Team {
             Self::Add { org, name, parent } => {
                 let team = organisation::add_team(app, None, org, &name, parent).await?;
                 print_json(&json!({"team": team}))
+            }
+            Self::Move { org, team, parent, .. } => {
+                organisation::move_team(app, None, org, team, parent).await?;
+                print_json(&json!({"team": team, "parent": parent}))
             }
             Self::List { org } => list(app, org, json).await,
         }
