@@ -34,6 +34,7 @@ pub mod sign_in;
 pub mod sign_in_links;
 pub mod sync;
 pub mod verify;
+pub mod why;
 
 use crate::storage::StorageError;
 

@@ -30,6 +30,8 @@ mod recovery;
 mod reorganised;
 #[path = "wire/replays.rs"]
 mod replays;
+#[path = "wire/why.rs"]
+mod why;
 
 use sync_core::protocol::message::{RetryReason, Verdict};
 

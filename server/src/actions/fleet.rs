@@ -63,6 +63,11 @@ impl Charge {
     }
 }
 
+/// Whether the reader looks after a person and his devices.
+pub(super) fn looks_after(reader: &Reader, account: &Account) -> bool {
+    Charge::of(reader).includes(reader, account)
+}
+
 fn managed_teams(reader: &Reader) -> BTreeSet<TeamId> {
     let managed = reader
         .scopes

@@ -20,6 +20,7 @@ mod quarantine;
 mod shapes;
 mod teams;
 mod tokens;
+mod why;
 
 use axum::{Router, http::header, response::IntoResponse, routing::get};
 use utoipa::{
@@ -117,6 +118,8 @@ fn json_api() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(people::set_state))
         .routes(routes!(teams::place))
         .routes(routes!(policy::show, policy::change))
+        .routes(routes!(why::view))
+        .routes(routes!(why::explain))
         .routes(routes!(fleet::list))
         .routes(routes!(fleet::revoke))
         .routes(routes!(quarantine::list))

@@ -75,6 +75,20 @@ impl Rights {
         self.contains(Self::WRITE)
     }
 
+    /// What is in it, as stable words: create, read, comment, write, responsible.
+    #[must_use]
+    pub fn words(self) -> Vec<&'static str> {
+        let words = [
+            (Self::CREATE, "create"),
+            (Self::READ, "read"),
+            (Self::COMMENT, "comment"),
+            (Self::WRITE, "write"),
+            (Self::RESPONSIBLE, "responsible"),
+        ];
+        let held = words.into_iter().filter(|(right, _)| self.contains(*right));
+        held.map(|(_, word)| word).collect()
+    }
+
     const fn without_responsible(self) -> Self {
         Self(self.0 & !Self::RESPONSIBLE.0)
     }
@@ -95,21 +109,7 @@ impl From<Rights> for u8 {
 
 impl fmt::Debug for Rights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = [
-            (Self::CREATE, "create"),
-            (Self::READ, "read"),
-            (Self::COMMENT, "comment"),
-            (Self::WRITE, "write"),
-            (Self::RESPONSIBLE, "responsible"),
-        ];
-        f.debug_set()
-            .entries(
-                words
-                    .iter()
-                    .filter(|(right, _)| self.contains(*right))
-                    .map(|(_, word)| word),
-            )
-            .finish()
+        f.debug_set().entries(self.words()).finish()
     }
 }
 

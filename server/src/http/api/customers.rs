@@ -119,11 +119,11 @@ pub(super) async fn list_for(app: &App, org: OrgId, user: UserId, params: ListPa
     })
 }
 
-fn write_place(place: &CustomerPlace) -> String {
+pub(super) fn write_place(place: &CustomerPlace) -> String {
     input::write_cursor(&[place.id.as_bytes(), place.name.as_bytes()])
 }
 
-fn read_place(cursor: &str) -> Result<CustomerPlace, ActionError> {
+pub(super) fn read_place(cursor: &str) -> Result<CustomerPlace, ActionError> {
     let bytes = input::read_cursor(cursor)?;
     let (id, name) = bytes.split_first_chunk::<16>().ok_or_else(input::bad_cursor)?;
     let name = String::from_utf8(name.to_vec())
