@@ -432,3 +432,59 @@ cover-end = End now …
 cover-end-sure = The customers leave the colleague’s phone at its next sync, once it has handed in what it holds.
 cover-end-do = End the cover
 cover-when = Until
+
+people-title = People
+people-count = { $n ->
+    [one] { $n } person
+   *[other] { $n } people
+}
+people-search = Search by name or login
+people-none = Nobody matches.
+people-change = Change the state
+people-open = { $n ->
+    [one] { $n } customer to hand over
+   *[other] { $n } customers to hand over
+}
+people-hand-over = Hand over now
+people-now-active = { $what } works here again.
+people-now-offboarding = { $what } is leaving: signed out, and the phones hand in what they hold before they erase themselves.
+people-now-disabled = { $what } has left: signed out, and what the phones still bring waits for a decision.
+people-to-active = Works here again …
+people-to-offboarding = Begin the departure …
+people-to-disabled = Disable …
+people-sure-active = Signing in works again, with the role and the team as before.
+people-sure-offboarding = Sessions end at once. The phones hand in what they hold, receive nothing any more and then erase themselves.
+people-sure-disabled = Sessions end at once, and nothing is given or taken any more. What the phones still bring waits for a decision.
+people-do-active = Let sign in again
+people-do-offboarding = Begin the departure
+people-do-disabled = Disable the account
+role = Role
+
+quarantine-title = Quarantine
+quarantine-what = What phones have brought and their people might not write, or not any more. Accepted, it stands under its author’s name, marked as late; refused, it stays out. Each is decided once, and the author is told.
+quarantine-none = Nothing waits for a decision.
+quarantine-unknown = A customer that was never made
+quarantine-made = written
+quarantine-received = arrived
+quarantine-changes = { $n ->
+    [one] { $n } change
+   *[other] { $n } changes, decided together
+}
+quarantine-bytes = { $n ->
+    [one] { $n } byte
+   *[other] { $n } bytes
+}
+quarantine-unreadable = What it writes cannot be read.
+quarantine-removed = removed
+quarantine-as-sent = As it was sent
+quarantine-accept = Accept
+quarantine-refuse = Refuse
+quarantine-was-accepted = Accepted.
+quarantine-was-refused = Refused.
+quarantine-conflict = It was decided before, or no longer fits the document. Refuse it and enter its content by hand.
+waits-no-permission = not permitted when it arrived
+waits-claim-lost = somebody else had claimed the customer
+waits-trial-failed = the server could not apply it
+waits-missing-deps = something it builds on is missing
+waits-suspect-device = the phone is under suspicion
+why = Reason

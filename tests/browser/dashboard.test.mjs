@@ -16,10 +16,10 @@ async function leave(page, name) {
 }
 
 describe("the dashboard", () => {
-  let server, browser;
+  let server, browser, org;
   before(async () => {
     server = await startServer();
-    fill(server);
+    ({ org } = fill(server));
     await server.start();
     browser = await launch();
   });
@@ -176,6 +176,33 @@ describe("the dashboard", () => {
     await page.waitForURL(/[?]done=ended$/);
     assert.equal(await page.locator(".sure").count(), 0);
     await page.context().close();
+  });
+
+  test("people and the quarantine are accessible, and an administrator begins a departure without a script", async () => {
+    const admin = server.admin("user", "add", "--org", org, "--login", "ada", "--name", "艾达", "--role", "admin");
+    assert.ok(admin.user);
+    const page = await open(browser, { script: false });
+    await signIn(page, server, "ada");
+    await page.goto(`${server.url}/people?q=黄丽`);
+    const row = page.locator(".people tbody tr");
+    await row.locator("summary", { hasText: "Begin the departure" }).click();
+    await row.locator("button", { hasText: "Begin the departure" }).click();
+    await page.waitForURL(/[?]done=state/);
+    assert.ok(await page.getByText("黄丽 is leaving").isVisible());
+    await page.goto(`${server.url}/people?q=黄丽`);
+    await row.locator("summary", { hasText: "Works here again" }).click();
+    await row.locator("button", { hasText: "Let sign in again" }).click();
+    await page.waitForURL(/[?]done=state/);
+    await page.context().close();
+    for (const view of [{ width: 1280, locale: CHINESE }, { width: 390 }]) {
+      const reader = await open(browser, view);
+      await signIn(reader, server, "ada");
+      for (const path of ["/people", "/quarantine"]) {
+        await reader.goto(`${server.url}${path}`);
+        await check(reader);
+      }
+      await reader.context().close();
+    }
   });
 
   test("search follows the typing, keeps the address and says when nothing matches", async () => {

@@ -16,7 +16,7 @@ mod ownership;
 mod people;
 mod policy;
 mod proposals;
-mod quarantine;
+pub(super) mod quarantine;
 mod shapes;
 mod teams;
 mod tokens;

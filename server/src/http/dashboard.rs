@@ -17,6 +17,8 @@ mod events;
 mod failure;
 mod handover;
 mod page;
+mod people;
+mod quarantine;
 mod setup;
 mod sign_in;
 mod text;
@@ -43,6 +45,8 @@ pub(super) fn routes() -> Router<App> {
         .merge(devices::routes())
         .merge(handover::routes())
         .merge(covers::routes())
+        .merge(people::routes())
+        .merge(quarantine::routes())
         .merge(events::routes())
         .merge(setup::routes())
 }

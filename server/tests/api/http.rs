@@ -687,8 +687,12 @@ async fn an_administrator_ends_a_persons_work_and_his_session_with_it() {
             .await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{}", world.test.name);
         world.ok(&li, "/api/v1/customers").await;
-        let (status, _) = world.send(&admin, Method::PUT, &path(world.li), disabled).await;
-        assert_eq!(status, StatusCode::NO_CONTENT, "{}", world.test.name);
+        let (status, answer) = world.send(&admin, Method::PUT, &path(world.li), disabled).await;
+        assert_eq!(status, StatusCode::OK, "{}", world.test.name);
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        assert_eq!(answer["state"], "disabled");
+        let open = answer["open_handover"]["customers"].as_u64();
+        assert!(open.is_some_and(|customers| customers > 0), "{answer}");
         assert_eq!(
             world.get(&li, "/api/v1/customers").await.0,
             StatusCode::UNAUTHORIZED,

@@ -1,14 +1,18 @@
 //! `/users`: the people of the organisation.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
-use sync_core::{ids::UserId, visibility::UnknownUserState};
+use sync_core::{
+    ids::UserId,
+    visibility::{UnknownUserState, UserState},
+};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{
     Problems,
     input::{self, Id, Params},
+    ownership::asker,
 };
 use crate::{
     actions::{self, ActionError},
@@ -103,20 +107,53 @@ pub(in crate::http) struct StateBody {
     state: String,
 }
 
-/// Set whether a person works here. Who does not is signed out at once; his phone may hand in what it holds
+/// What somebody has who does not work here any more: it is to be handed over (`POST /handovers`).
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct OpenHandover {
+    customers: u64,
+    /// Documents at other people's customers for which he is responsible.
+    responsible_elsewhere: u64,
+}
+
+/// A person's state.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct StateAnswer {
+    id: Uuid,
+    /// active, offboarding or disabled.
+    state: &'static str,
+    /// What is to be handed over; null: he works here, or nothing is.
+    open_handover: Option<OpenHandover>,
+}
+
+/// Set whether a person works here. Who does not is signed out at once; his phone may hand in what it holds. The answer
+/// names what is to be handed over
 #[utoipa::path(put, path = "/users/{id}/state", tag = "users",
     params(("id" = Uuid, Path, description = "The person")), request_body = StateBody,
-    responses((status = 204, description = "He is in this state, now or before"), Problems))]
+    responses((status = 200, body = StateAnswer, description = "He is in this state, now or before"), Problems))]
 pub(in crate::http) async fn set_state(
     State(app): State<App>,
     SignedIn(person): SignedIn,
     Id(id): Id,
     Body(body): Body<StateBody>,
-) -> Result<StatusCode, Problem> {
-    let state = body
+) -> Result<Json<StateAnswer>, Problem> {
+    let state: UserState = body
         .state
         .parse()
         .map_err(|unknown: UnknownUserState| ActionError::invalid(format!("state: {unknown}")))?;
     actions::fleet::set_state(&app, person.org, person.user, UserId(id), state).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let open = match state {
+        UserState::Active => None,
+        UserState::Offboarding | UserState::Disabled => {
+            let holdings = actions::handovers::find_holdings(&app, asker(&person), UserId(id)).await?;
+            Some(holdings.counts).filter(|counts| counts.customers + counts.responsible_elsewhere > 0)
+        }
+    };
+    Ok(Json(StateAnswer {
+        id,
+        state: state.name(),
+        open_handover: open.map(|counts| OpenHandover {
+            customers: counts.customers,
+            responsible_elsewhere: counts.responsible_elsewhere,
+        }),
+    }))
 }

@@ -119,7 +119,8 @@ pub(in crate::http) async fn list(
     }))
 }
 
-fn read_place(cursor: &str) -> Result<(i64, Uuid), ActionError> {
+/// Where a page of the list begins.
+pub(in crate::http) fn read_place(cursor: &str) -> Result<(i64, Uuid), ActionError> {
     let bytes = input::read_cursor(cursor)?;
     let (at, ticket) = bytes.split_first_chunk::<8>().ok_or_else(input::bad_cursor)?;
     Ok((

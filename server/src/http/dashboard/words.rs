@@ -167,6 +167,23 @@ mod tests {
         vec![
             ("role-", Role::ALL.iter().map(|role| role.name()).collect()),
             ("person-", UserState::ALL.iter().map(|state| state.name()).collect()),
+            ("people-now-", UserState::ALL.iter().map(|state| state.name()).collect()),
+            ("people-to-", UserState::ALL.iter().map(|state| state.name()).collect()),
+            (
+                "people-sure-",
+                UserState::ALL.iter().map(|state| state.name()).collect(),
+            ),
+            ("people-do-", UserState::ALL.iter().map(|state| state.name()).collect()),
+            (
+                "waits-",
+                vec![
+                    "no_permission",
+                    "claim_lost",
+                    "trial_failed",
+                    "missing_deps",
+                    "suspect_device",
+                ],
+            ),
             ("kind-", Kind::ALL.iter().map(|kind| kind.name()).collect()),
             ("field-", fields.into_iter().collect()),
             (

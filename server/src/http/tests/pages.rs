@@ -4,6 +4,7 @@ mod covers;
 mod customers;
 mod doors;
 mod handover;
+mod people;
 
 use axum::{
     Router,
