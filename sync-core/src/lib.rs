@@ -11,5 +11,6 @@ pub mod ids;
 pub mod projection;
 pub mod protocol;
 pub mod replica;
+pub mod seeded;
 pub mod time;
 pub mod visibility;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use mobile_ffi::seam::Died;
+use sync_core::seeded::{self, Bug};
 
 use crate::world::{Broken, Promise, Size, Tally, World};
 
@@ -29,6 +30,8 @@ pub struct Run {
     pub threads: usize,
     /// Stop at so many failures.
     pub failures_max: usize,
+    /// The defect that every world has.
+    pub bug: Option<Bug>,
 }
 
 impl Default for Run {
@@ -39,6 +42,7 @@ impl Default for Run {
             size: Size::ORDINARY,
             threads: 0,
             failures_max: 10,
+            bug: None,
         }
     }
 }
@@ -98,7 +102,7 @@ pub fn run_and_tell(run: Run, told: &(dyn Fn(&Ran) + Sync)) -> Ran {
                     if seed >= run.from + run.count {
                         return;
                     }
-                    let ended = try_seed(seed, run.size);
+                    let ended = try_seed_with(seed, run.size, run.bug).map(|(tally, _)| tally);
                     let mut ran = ran.lock().unwrap_or_else(PoisonError::into_inner);
                     ran.worlds += 1;
                     match ended {
@@ -118,21 +122,21 @@ pub fn run_and_tell(run: Run, told: &(dyn Fn(&Ran) + Sync)) -> Ran {
     ran
 }
 
-/// One world.
+/// One world, with a defect if one is named. Gives what was exercised and all that happened.
 ///
 /// # Errors
 /// The promise that it breaks; a panic nobody foresaw breaks [`Promise::I10`].
-pub fn try_seed(seed: u64, size: Size) -> Result<Tally, Broken> {
-    try_seed_with_trace(seed, size).map(|(tally, _)| tally)
-}
-
-/// One world, with all that happened in it.
-///
-/// # Errors
-/// As [`try_seed`].
-pub fn try_seed_with_trace(seed: u64, size: Size) -> Result<(Tally, String), Broken> {
+pub fn try_seed_with(seed: u64, size: Size, bug: Option<Bug>) -> Result<(Tally, String), Broken> {
     keep_quiet();
-    panic::catch_unwind(|| World::live(seed, size)).map_err(|payload| match payload.downcast::<Broken>() {
+    let ended = panic::catch_unwind(|| {
+        let mut world = World::new(seed, size);
+        seeded::plant(bug);
+        world.run();
+        world.settle_and_check();
+        world.end()
+    });
+    seeded::plant(None);
+    ended.map_err(|payload| match payload.downcast::<Broken>() {
         Ok(broken) => *broken,
         Err(payload) => Broken {
             seed,
@@ -141,6 +145,37 @@ pub fn try_seed_with_trace(seed: u64, size: Size) -> Result<(Tally, String), Bro
             trace: String::new(),
         },
     })
+}
+
+/// What the simulator makes of a defect.
+#[derive(Debug, Clone)]
+pub struct Caught {
+    /// The defect.
+    pub bug: Bug,
+    /// The first world that finds it, and the promise it breaks there.
+    pub by: Option<Broken>,
+    /// How many worlds were run until then.
+    pub worlds: u64,
+}
+
+/// Looks for a defect in worlds from seed 0 on.
+#[must_use]
+pub fn hunt(bug: Bug, run: Run, told: &(dyn Fn(&Ran) + Sync)) -> Caught {
+    let ran = run_and_tell(
+        Run {
+            failures_max: 1,
+            bug: Some(bug),
+            ..run
+        },
+        told,
+    );
+    // Several worlds run at a time: the one with the lowest seed counts.
+    let by = ran.failures.into_iter().next();
+    Caught {
+        bug,
+        worlds: by.as_ref().map_or(run.count, |broken| broken.seed - run.from + 1),
+        by,
+    }
 }
 
 fn words_of(payload: &(dyn Any + Send)) -> String {

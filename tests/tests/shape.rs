@@ -290,6 +290,35 @@ fn a_grouped_use_is_read_as_the_paths_it_stands_for() {
     assert_eq!(file.used_paths(), paths);
 }
 
+/// Known defects are for the simulator: what is built for people has none of them, whatever it is told.
+#[test]
+fn only_the_tests_build_with_known_defects() {
+    let manifests = [
+        ("Cargo.toml", 0),
+        ("server/Cargo.toml", 0),
+        ("mobile-ffi/library/Cargo.toml", 0),
+        ("mobile-ffi/bindgen/Cargo.toml", 0),
+        // The feature and what it switches on.
+        ("sync-core/Cargo.toml", 1),
+        ("mobile-ffi/Cargo.toml", 2),
+        ("tests/Cargo.toml", 2),
+    ];
+    for (path, times) in manifests {
+        assert_eq!(read(path).matches("seeded-bugs").count(), times, "{path}");
+    }
+    for path in ["sync-core/Cargo.toml", "mobile-ffi/Cargo.toml"] {
+        assert!(
+            read(path).contains("seeded-bugs = ["),
+            "{path}: it is a feature that must be asked for"
+        );
+        assert!(!read(path).contains("default = ["), "{path}");
+    }
+    // A build of the whole workspace would take what the tests ask for.
+    assert!(read("Cargo.toml").contains("default-members = [\"server\"]"));
+    let build = read("deploy/Containerfile");
+    assert!(build.contains("cargo build --release") && !build.contains("--workspace") && !build.contains("--all"));
+}
+
 struct Source {
     path: String,
     text: String,

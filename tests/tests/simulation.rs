@@ -2,9 +2,10 @@
 //! is checked at every answer and when everybody has come to rest. `cargo run -p tests --bin simulate -- --help` runs any
 //! number of them.
 
+use sync_core::seeded::Bug;
 use tests::{
-    simulate::{Run, run},
-    world::{Size, World},
+    simulate::{Run, hunt, run},
+    world::{Promise, Size, World},
 };
 
 /// Worlds of the ordinary run, in parts that run side by side.
@@ -50,4 +51,28 @@ fn phones_offline_and_back_converge_and_nothing_is_lost_or_leaked_part_4() {
 #[test]
 fn a_seed_gives_the_same_world_twice() {
     assert_eq!(World::live(7, Size::ORDINARY), World::live(7, Size::ORDINARY));
+}
+
+/// A world that finds nothing may only look away. `simulate -- --bugs` tries all of them.
+#[test]
+fn a_known_defect_is_found_by_the_promise_it_breaks() {
+    let quick = [
+        (Bug::PolicyAskedOnce, Promise::I2),
+        (Bug::AcknowledgedBeforeCommit, Promise::I1),
+        (Bug::LateMarkDropped, Promise::I12),
+        (Bug::ConflictDropped, Promise::I3),
+        (Bug::DrainGetsPages, Promise::I2),
+    ];
+    for (bug, promise) in quick {
+        let caught = hunt(
+            bug,
+            Run {
+                count: 10,
+                ..Run::default()
+            },
+            &|_| {},
+        );
+        let broken = caught.by.unwrap_or_else(|| panic!("{bug:?} is found by no world"));
+        assert_eq!(broken.promise, promise, "{bug:?}: {}", broken.what);
+    }
 }

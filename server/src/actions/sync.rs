@@ -26,6 +26,7 @@ use sync_core::{
         limits::{MESSAGE_CHANGES_MAX, PAGE_BYTES_MAX},
         message::{IntentOutcome, SyncRequest, SyncResponse, Verdict},
     },
+    seeded::{Bug, seeded},
     time::Timestamp,
 };
 
@@ -139,7 +140,7 @@ pub async fn sync(app: &App, token: &AccessToken, request: SyncRequest) -> Resul
         tx = app.database.read().await?;
         session = read_session(app, &mut tx, token).await?;
     }
-    if session.drain {
+    if session.drain && !seeded(Bug::DrainGetsPages) {
         tx.rollback().await?;
         return drained(app, token, &session.caller, request, answer, cursor.is_some(), reset)
             .await
@@ -184,7 +185,7 @@ async fn drained(
     let settled = answer.verdicts.iter().all(Verdict::is_final)
         && answer.intents.iter().all(|outcome| *outcome != IntentOutcome::Retry);
     // A device that is about to offer everything again has something pending.
-    let wipe = if request.pending == 0 && settled && !reset {
+    let wipe = if (request.pending == 0 && settled || seeded(Bug::WipedBeforeDrained)) && !reset {
         order_wipe(app, token.org, token.device).await?
     } else {
         None
@@ -367,6 +368,9 @@ async fn take(
                 lost_seq: confirmation.lost_seq.cast_signed(),
             })
             .collect();
+        if seeded(Bug::AcknowledgedBeforeCommit) && request.message.is_multiple_of(7) {
+            decided.job = Job::new(token.org);
+        }
         let (begun, changes) = begun_by(&decided.job);
         match app.committer.commit(decided.job).await.map_err(commit_error)? {
             Outcome::Done { first_seq, .. } => {
@@ -551,7 +555,7 @@ fn exceptions(verdicts: Vec<Verdict>) -> Vec<(u32, Verdict)> {
 
 /// One row for each delivered page, and the orders in it, durable before the page leaves.
 async fn audit_delivery(app: &App, token: &AccessToken, pulled: &Pulled, at: Timestamp) -> Result<(), ActionError> {
-    if pulled.page.is_empty() {
+    if pulled.page.is_empty() || (seeded(Bug::DeliveryNotAudited) && pulled.page.documents.is_empty()) {
         return Ok(());
     }
     let mut job = Job::new(token.org);

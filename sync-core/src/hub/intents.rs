@@ -4,6 +4,7 @@ use crate::{
     document::Kind,
     ids::{PoolId, TeamId, UserId},
     protocol::message::{Intent, IntentAction, IntentOutcome},
+    seeded::{Bug, seeded},
     time::Timestamp,
     visibility::{Relation, RelationSet, Role},
 };
@@ -145,6 +146,9 @@ fn decide_claim(facts: &IntentFacts) -> IntentDecision {
         return reject("not_permitted");
     }
     match customer.pool {
+        None if seeded(Bug::ClaimTakesFromOwner) => IntentDecision::Reassign {
+            to: Move::Owner(facts.user, facts.team),
+        },
         // Somebody was faster, or it was handed out. Whoever could see it in the pool may know by whom.
         None => IntentDecision::Rejected {
             code: "already_claimed",

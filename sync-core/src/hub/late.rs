@@ -14,6 +14,7 @@ use crate::{
     airlock::contain,
     document::{BuiltChange, ChangeId, Content, Document, DocumentState, Edit, Entry, Kind, Register, Value},
     ids::{ActorId, UserId},
+    seeded::{Bug, seeded},
     time::Timestamp,
 };
 
@@ -48,7 +49,7 @@ impl Loss {
             now.since_ms(since) <= i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
         };
         let told = self.ordered_at.filter(|_| self.acknowledged_seq >= self.seq);
-        self.confirmed_seq < self.seq
+        (self.confirmed_seq < self.seq || seeded(Bug::LateAfterConfirmation))
             && told.is_none_or(|ordered| within(ordered, LATE_AFTER_ORDER))
             && self
                 .at

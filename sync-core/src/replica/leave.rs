@@ -1,7 +1,12 @@
 //! How a phone ends: the server's order to erase everything, a person who logs out, and the lease by which a phone that
 //! does not reach its server locks itself.
 
-use crate::{directory::lease_days_of, protocol::message::WipeOrder, time::Timestamp};
+use crate::{
+    directory::lease_days_of,
+    protocol::message::WipeOrder,
+    seeded::{Bug, seeded},
+    time::Timestamp,
+};
 
 use super::{Replica, ReplicaError, ReplicaResult, Standing, Store, SyncProgress};
 
@@ -24,7 +29,7 @@ impl<S: Store> Replica<'_, S> {
     /// Follows the order to erase everything, if it is this device's and nothing here is unsent: what was recorded
     /// while the answer was on its way goes out first, and the server says it again.
     pub(super) fn handle_wipe(&mut self, order: &WipeOrder, progress: &mut SyncProgress) -> ReplicaResult<(), S> {
-        if order.device == self.state.device && self.count_unsent()? == 0 {
+        if order.device == self.state.device && (self.count_unsent()? == 0 || seeded(Bug::WipedBeforeDrained)) {
             self.state.standing = Standing::Wiped;
             progress.wipe = Some(order.clone());
         }

@@ -11,6 +11,7 @@ use crate::{
         },
         message::{PushDocument, SyncRequest, digest},
     },
+    seeded::{Bug, seeded},
     time::Timestamp,
 };
 
@@ -101,6 +102,9 @@ impl<S: Store> Replica<'_, S> {
             reconcile,
         };
         let order = self.push_documents(entries, &mut request);
+        for id in order.iter().filter(|_| seeded(Bug::SentIsForgotten)) {
+            self.store.delete_outbox(*id).map_err(ReplicaError::Store)?;
+        }
         self.store
             .put_in_flight(Some(&InFlight {
                 entries: order,

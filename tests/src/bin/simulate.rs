@@ -4,8 +4,9 @@ use std::{process::ExitCode, time::Instant};
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
+use sync_core::seeded::Bug;
 use tests::{
-    simulate::{Ran, Run, run_and_tell, try_seed_with_trace},
+    simulate::{Caught, Ran, Run, hunt, run_and_tell, try_seed_with},
     world::Size,
 };
 
@@ -23,6 +24,12 @@ struct Arguments {
     /// Runs this one world and prints everything that happens in it.
     #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "from"])]
     seed: Option<u64>,
+    /// Plants this defect into every world; the run fails if no world finds it.
+    #[arg(long, value_name = "NAME", value_parser = read_bug)]
+    bug: Option<Bug>,
+    /// Plants each known defect in turn and prints which promise it broke first, and in which world.
+    #[arg(long, conflicts_with_all = ["seed", "bug"])]
+    bugs: bool,
     /// Phones of a world.
     #[arg(long, value_name = "N", default_value_t = Size::ORDINARY.phones)]
     phones: usize,
@@ -52,7 +59,7 @@ fn main() -> ExitCode {
         steps: arguments.steps.max(1),
     };
     if let Some(seed) = arguments.seed {
-        return replay(seed, size);
+        return replay(seed, size, arguments.bug);
     }
     let run = Run {
         from: arguments.from,
@@ -60,7 +67,16 @@ fn main() -> ExitCode {
         size,
         threads: arguments.threads,
         failures_max: arguments.failures,
+        bug: arguments.bug,
     };
+    if arguments.bugs {
+        return hunt_all(run);
+    }
+    if let Some(bug) = arguments.bug {
+        let caught = hunt(bug, run, &|_| {});
+        println!("{}", line_of(&caught));
+        return ended(caught.by.is_some());
+    }
     let (ran, cost) = with_progress(run);
     tell(&ran, &cost);
     ended(ran.failures.is_empty())
@@ -70,8 +86,8 @@ fn ended(well: bool) -> ExitCode {
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn replay(seed: u64, size: Size) -> ExitCode {
-    match try_seed_with_trace(seed, size) {
+fn replay(seed: u64, size: Size, bug: Option<Bug>) -> ExitCode {
+    match try_seed_with(seed, size, bug) {
         Ok((tally, trace)) => {
             println!("{trace}");
             for (name, count) in tally.columns() {
@@ -89,6 +105,40 @@ fn replay(seed: u64, size: Size) -> ExitCode {
     }
 }
 
+fn read_bug(name: &str) -> Result<Bug, String> {
+    let known = Bug::ALL.into_iter().find(|bug| bug.name() == name);
+    let names = || Bug::ALL.map(Bug::name).join(", ");
+    known.ok_or_else(|| format!("it is one of {}", names()))
+}
+
+/// Looks for every defect. One may get away.
+fn hunt_all(run: Run) -> ExitCode {
+    let bar = ProgressBar::new(Bug::ALL.len() as u64).with_style(style("{bar:40} {pos}/{len} defects, {msg}"));
+    println!("| defect | worlds | promise |\n|---|---|---|");
+    let mut escaped = 0;
+    for bug in Bug::ALL {
+        let caught = hunt(bug, run, &|ran| {
+            bar.set_message(format!("{} in {} worlds", bug.name(), ran.worlds))
+        });
+        escaped += usize::from(caught.by.is_none());
+        bar.suspend(|| println!("{}", line_of(&caught)));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    println!("\n{} of {} found", Bug::ALL.len() - escaped, Bug::ALL.len());
+    ended(escaped <= 1)
+}
+
+fn line_of(caught: &Caught) -> String {
+    let promise = caught.by.as_ref().map(|broken| broken.promise.to_string());
+    let promise = promise.as_deref().unwrap_or("not found");
+    format!("| {} | {} | {promise} |", caught.bug.name(), caught.worlds)
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
 /// What a run took.
 struct Cost {
     seconds: f64,
@@ -97,8 +147,7 @@ struct Cost {
 }
 
 fn with_progress(run: Run) -> (Ran, Cost) {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} worlds, {msg}, {eta} left");
-    let bar = ProgressBar::new(run.count).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let bar = ProgressBar::new(run.count).with_style(style("{bar:40} {pos}/{len} worlds, {msg}, {eta} left"));
     let (began, cpu_before) = (now(), cpu_seconds());
     let ran = run_and_tell(run, &|ran| {
         bar.set_position(ran.worlds);

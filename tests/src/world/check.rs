@@ -98,6 +98,10 @@ impl World {
                 self.broken(Promise::Owners, format!("the chain of owners of {customer} is broken"));
             }
         }
+        let taken = "SELECT COUNT(*) FROM ownership_event WHERE event = 'claim' AND from_pool_id IS NULL";
+        if count(look, taken, []) > 0 {
+            self.broken(Promise::Owners, "a claim has taken a customer from its owner");
+        }
         for (customer, end) in last {
             let sql = "SELECT owner_id, pool_id FROM customer WHERE customer_id = ?1";
             let now: Option<(Id, Id)> = one(look, sql, [&customer], |row| Ok((row.get(0)?, row.get(1)?)));

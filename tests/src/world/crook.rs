@@ -18,7 +18,7 @@ use sync_core::{
     protocol::{
         frame,
         limits::PAGE_BYTES_MAX,
-        message::{CONTENT_TYPE, SyncRequest, SyncResponse, Verdict},
+        message::{CONTENT_TYPE, Confirmation, SyncRequest, SyncResponse, Verdict},
     },
 };
 use uuid::Uuid;
@@ -41,6 +41,8 @@ pub(super) struct Crook {
     actor: ActorId,
     message: u64,
     made: u64,
+    /// Where it stands, as long as it plays the honest phone.
+    cursor: Option<ByteBuf>,
 }
 
 impl Crook {
@@ -64,6 +66,7 @@ impl Crook {
             actor: ActorId(world.rng.random()),
             message: 0,
             made: 0,
+            cursor: None,
         }
     }
 }
@@ -72,7 +75,8 @@ impl World {
     /// The crook tries something.
     pub(super) fn attack(&mut self) {
         self.tally.attacks += 1;
-        match self.rng.random_range(0..5) {
+        match self.rng.random_range(0..7) {
+            5..7 => self.write_after_confirming(),
             0 => self.speak_as_another(),
             1 => self.say_two_things(),
             2 => self.ask_for_everything(),
@@ -128,11 +132,17 @@ impl World {
         let document = DocumentId::made_by(crook.actor, crook.made);
         let actor = crook.actor;
         let mut verdicts = Vec::new();
+        let mut first = None;
         for words in ["一", "二"] {
             let mut visit = Document::new(Kind::Visit);
             let built = visit.edit(actor, self.now, &[text("note", words)]).expect("an edit");
-            let draft = draft(customer, document, Kind::Visit, built.expect("a change"));
-            let Some(answer) = self.push_forged(&draft) else {
+            let built = built.expect("a change");
+            let hash = *first.get_or_insert(built.hash);
+            let mut request = self.forge();
+            add(&mut request, &draft(customer, document, Kind::Visit, built));
+            // The sum of the first, so that nothing but the content tells them apart.
+            request.documents[0].digest = crate::wire::digest_of([&hash]);
+            let Some(answer) = self.send_forged(&request) else {
                 return;
             };
             verdicts.push(answer.verdicts.first().map(|(_, verdict)| verdict.clone()));
@@ -204,6 +214,43 @@ impl World {
         };
         let uuid = |bytes: &[u8]| Uuid::from_slice(bytes).expect("an id");
         self.push_forged(&draft(CustomerId(uuid(customer)), DocumentId(uuid(id)), kind, built));
+    }
+
+    /// It hears what it has lost and says that it has dropped it, and then brings something for it all the same. The watch
+    /// sees that this is not taken for late work.
+    fn write_after_confirming(&mut self) {
+        let mut request = self.forge();
+        request
+            .cursor
+            .clone_from(&self.crook.as_ref().expect("the crook").cursor);
+        let Some(answer) = self.send_forged(&request) else {
+            return;
+        };
+        let crook = self.crook.as_mut().expect("the crook");
+        crook.cursor = Some(answer.cursor.clone());
+        let lost: Vec<Confirmation> = answer
+            .access
+            .iter()
+            .filter_map(|item| {
+                let (customer, lost_seq) = (item.customer, item.lost?);
+                Some(Confirmation { customer, lost_seq })
+            })
+            .collect();
+        let Some(first) = lost.first().copied() else { return };
+        let mut request = self.forge();
+        request.cursor = Some(answer.cursor);
+        request.confirmations = lost;
+        if self.send_forged(&request).is_none() {
+            return;
+        }
+        let crook = self.crook.as_mut().expect("the crook");
+        crook.made += 1;
+        let document = DocumentId::made_by(crook.actor, crook.made);
+        let mut visit = Document::new(Kind::Visit);
+        let built = visit
+            .edit(crook.actor, self.now, &[text("note", "补")])
+            .expect("an edit");
+        self.push_forged(&draft(first.customer, document, Kind::Visit, built.expect("a change")));
     }
 
     fn push_forged(&mut self, draft: &Draft) -> Option<SyncResponse> {

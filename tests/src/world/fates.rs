@@ -10,7 +10,7 @@ use sync_core::{
 };
 
 use super::{
-    Promise, World,
+    Company, Promise, World,
     oracle::{all, count},
     read,
 };
@@ -69,17 +69,25 @@ impl World {
     fn check_marks(&mut self) {
         let look = self.network.borrow().look();
         let sql = "SELECT body, author_id FROM change WHERE body IS NOT NULL ORDER BY log_seq";
-        let mut logged: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+        // Who takes a late value over writes it under his own name.
+        let office = self.company.people[Company::ADMIN].id;
+        let mut logged: BTreeMap<u64, BTreeSet<Vec<u8>>> = BTreeMap::new();
         for (body, author) in all(&look, sql, [], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?))) {
+            let author: Vec<u8> = author;
             for mark in marks_in(&body) {
-                let author: &Vec<u8> = &author;
-                logged.entry(mark).or_insert_with(|| author.clone());
+                let authors = logged.entry(mark).or_default();
+                if authors.is_empty() || author != office.as_bytes() {
+                    authors.insert(author.clone());
+                }
             }
         }
         let mut kept: BTreeSet<u64> = BTreeSet::new();
-        for body in all(&look, "SELECT body FROM refusal WHERE body IS NOT NULL", [], |row| {
-            row.get::<_, Vec<u8>>(0)
-        }) {
+        for body in all(
+            &look,
+            "SELECT body FROM refusal WHERE body IS NOT NULL AND verdict <> 'accepted'",
+            [],
+            |row| row.get::<_, Vec<u8>>(0),
+        ) {
             kept.extend(marks_in(&body));
         }
         for handset in 0..self.handsets.len() {
@@ -96,7 +104,7 @@ impl World {
                 number, user, handset, ..
             } = mark;
             match logged.get(number) {
-                Some(author) if author != user.as_bytes() => {
+                Some(authors) if authors.iter().any(|author| author != user.as_bytes()) => {
                     self.broken(
                         Promise::Author,
                         format!("#{number:0DIGITS$}# is {user}'s and stands under another name"),

@@ -142,10 +142,17 @@ impl World {
 
     /// Somebody comes into another team or into other pools.
     pub(super) fn change_place(&mut self) {
-        let person = self.rng.random_range(Company::REPS..self.company.people.len());
+        // Of those who carry phones: the last rep has none.
+        let person = self.rng.random_range(Company::REPS..self.company.people.len() - 1);
         let pools = self.company.pools.clone();
-        let change = if self.rng.random_bool(0.5) {
-            let team = self.company.teams[self.rng.random_range(1..3)];
+        let change = if self.rng.random_bool(0.6) {
+            let look = self.network.borrow().look();
+            let sql = "SELECT team_id FROM user_account WHERE user_id = ?1";
+            let user = self.company.people[person].id;
+            let now: Option<Vec<u8>> = one(&look, sql, [user.as_bytes()], |row| row.get(0));
+            let [_, north, south] = self.company.teams;
+            let is_north = now.as_deref() == Some(&north.as_bytes()[..]);
+            let team = if is_north { south } else { north };
             PlaceChange {
                 team: Some(Some(team)),
                 ..PlaceChange::default()

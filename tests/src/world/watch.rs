@@ -16,6 +16,7 @@ use sync_core::{
         oplist,
     },
 };
+use uuid::Uuid;
 
 use super::{
     log::{Log, Promise},
@@ -153,7 +154,7 @@ impl Watch {
                 Verdict::Accepted { .. } | Verdict::Amended => {
                     news |= self.check_accepted(&judged, asked.device, head, carrier);
                 }
-                Verdict::Quarantined { reason, .. } => self.check_quarantined(&judged, reason, carrier),
+                Verdict::Quarantined { reason, ticket } => self.check_quarantined(&judged, reason, *ticket, carrier),
                 _ => {}
             }
         }
@@ -220,16 +221,16 @@ impl Watch {
         }
     }
 
-    fn check_quarantined(&self, judged: &Judged<'_>, reason: &str, carrier: &Carrier) {
+    fn check_quarantined(&self, judged: &Judged<'_>, reason: &str, ticket: Uuid, carrier: &Carrier) {
         let (document, id) = (judged.document, judged.change.id());
         let kept = one(
             &self.look,
-            "SELECT body IS NOT NULL FROM refusal
+            "SELECT body IS NOT NULL, ticket_id FROM refusal
              WHERE org_id = (SELECT org_id FROM organisation) AND document_id = ?1 AND actor = ?2 AND seq = ?3",
             params![document.as_bytes(), id.actor.0, id.seq.cast_signed()],
-            |row| row.get(0),
+            |row| Ok((row.get::<_, bool>(0)?, row.get::<_, Vec<u8>>(1)?)),
         );
-        if kept != Some(true) {
+        if kept.is_none_or(|(has_body, kept)| !has_body || kept != ticket.as_bytes()) {
             self.log.broken(
                 Promise::I6,
                 format!("{id:?} of {document} is said to be in quarantine and is not"),
@@ -331,5 +332,5 @@ fn is_comment(change: &Change) -> bool {
     change
         .operations
         .iter()
-        .all(|operation| operation.key.parse::<uuid::Uuid>().is_ok())
+        .all(|operation| operation.key.parse::<Uuid>().is_ok())
 }

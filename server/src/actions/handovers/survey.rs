@@ -11,6 +11,7 @@ use sync_core::{
         refuse_successor,
     },
     ids::{CustomerId, OrgId, UserId},
+    seeded::{Bug, seeded},
     visibility::{CustomerFacts, Scope},
 };
 
@@ -269,6 +270,9 @@ async fn list_elsewhere(
         let limit = CUSTOMERS_MAX as i64 * 2 + 1;
         let members = scopes::list_members(tx, org, scope, -1, None, limit).await?;
         elsewhere.extend(members.into_iter().map(|(_, customer)| customer));
+    }
+    if seeded(Bug::HandoverLeavesElsewhere) {
+        elsewhere.clear();
     }
     let elsewhere: Vec<CustomerId> = elsewhere.difference(&own).copied().collect();
     Ok(ownership::list_placed(tx, org, &elsewhere).await?)

@@ -9,6 +9,7 @@ use sync_core::{
     hub::{self, ChangeDecision, Loss, PushedDocument},
     ids::{CustomerId, DocumentId, UserId},
     protocol::{message::Verdict, oplist},
+    seeded::{Bug, seeded},
     time::Timestamp,
 };
 
@@ -134,7 +135,7 @@ pub(super) fn amend(
         .map(|built| (built.change.id(), built.change.time))
         .collect();
     let late: BTreeSet<ChangeId> = times.keys().copied().collect();
-    if late.is_empty() {
+    if late.is_empty() || seeded(Bug::AmendmentSkipped) {
         return Vec::new();
     }
     let now = seam.now();
@@ -180,6 +181,11 @@ pub(super) fn amend(
             user: Some(author),
             frozen: false,
         });
+        let author = if seeded(Bug::RestoredUnderWrongName) {
+            pusher.user
+        } else {
+            author
+        };
         NewChange {
             built,
             author,

@@ -15,6 +15,7 @@ use std::{
 use sync_core::{
     ids::{CustomerId, DeviceId, DocumentId, LogId, OrgId, UserId},
     protocol::compare::{Compare, Compared},
+    seeded::{Bug, seeded},
     time::Timestamp,
     visibility::{ClassRights, Relation, Scope, ViewerScope, class_rights, document_access},
 };
@@ -282,7 +283,7 @@ impl Pull<'_> {
         }
         let gained = self.scopes.iter().any(|held| !before.contains(held));
         let customers = Customers::read(tx, self.puller, &candidates).await?;
-        let mut granted = gained;
+        let mut granted = gained && !seeded(Bug::GrantMissedAfterTeamChange);
         for customer in candidates {
             let Some(assignment) = customers.assignments.get(&customer) else {
                 continue;
@@ -372,7 +373,7 @@ impl Pull<'_> {
             let new = changes.remove(&document).unwrap_or_default();
             self.send_news(row, &customers, new, after, reassigned.get(&document));
         }
-        cursor.seq = upto.max(after);
+        cursor.seq = upto.max(after) + i64::from(seeded(Bug::CursorPlusOne));
         Ok(())
     }
 
@@ -435,7 +436,12 @@ impl Pull<'_> {
         after: i64,
         reassigned: Option<&BTreeSet<UserId>>,
     ) {
-        let now = self.rights(customers, row.customer, self.puller.head);
+        let at = if seeded(Bug::RightsOfTheCursor) {
+            after
+        } else {
+            self.puller.head
+        };
+        let now = self.rights(customers, row.customer, at);
         if now.is_empty() {
             return;
         }
@@ -466,7 +472,9 @@ impl Pull<'_> {
             .filter(|change| change.late || change.device != Some(self.puller.device))
             .collect();
         // Who is responsible the device learns from the header, also of what it wrote itself.
-        let header = row.kind.has_responsible() && (touched_only || row.responsible.is_some());
+        let header = row.kind.has_responsible()
+            && (touched_only || row.responsible.is_some())
+            && !seeded(Bug::ResponsibleNotSent);
         if header || !new.is_empty() {
             self.page.push_document(row.into(), new, false);
         }
@@ -484,7 +492,7 @@ impl Pull<'_> {
             let customers = Customers::read(tx, self.puller, &named).await?;
             let mut changes = documents::list_changes(tx, self.org(), wanted, 0).await?;
             for row in rows {
-                if self.may_read(&customers, &row) {
+                if self.may_read(&customers, &row) || seeded(Bug::WantedUnchecked) {
                     let changes = changes.remove(&row.document).unwrap_or_default();
                     self.page.push_document((&row).into(), changes, true);
                 }

@@ -22,6 +22,7 @@ use sync_core::{
         message::{PushDocument, RetryReason, SyncRequest, Verdict, document_id},
         oplist,
     },
+    seeded::{Bug, seeded},
     time::Timestamp,
     visibility::{ClassRights, Relation},
 };
@@ -301,11 +302,18 @@ fn decide_one(
         _ if is_recovered && facts.behind.contains_key(&actor) => None,
         None if is_fixed(actor) => Some("actor_foreign"),
         None => Some("actor_unknown"),
+        Some(_) if seeded(Bug::AuthorBindingSkipped) => None,
         Some(row) if row.device != Some(pusher.device) => Some("actor_foreign"),
         Some(row) if row.frozen => Some(FROZEN),
         Some(_) => None,
     };
-    let known = |change| facts.refusals.get(&(document, change)).map(known_refusal);
+    let known = |change| {
+        facts
+            .refusals
+            .get(&(document, change))
+            .filter(|_| !seeded(Bug::RefusalForgotten))
+            .map(known_refusal)
+    };
     let trial = || {
         *count = count.wrapping_add(1);
         if count.is_multiple_of(RELOAD_EVERY) {
@@ -366,7 +374,7 @@ fn decide_one(
                 built,
                 author,
                 device,
-                late,
+                late: late && !seeded(Bug::LateMarkDropped),
             }
         })
         .chain(restored)
@@ -571,7 +579,7 @@ fn refuse(
             reason: code.to_owned(),
             ticket,
             body_sha256: Sha256::digest(&canonical).into(),
-            body: keep.then_some(canonical),
+            body: (keep && !seeded(Bug::QuarantineLost)).then_some(canonical),
             author: pusher.user,
             device: Some(pusher.device),
             device_time: change.time,

@@ -2,7 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sync_core::{ids::CustomerId, protocol::limits::DEVICE_CUSTOMERS_MAX, visibility::document_access};
+use sync_core::{
+    ids::CustomerId,
+    protocol::limits::DEVICE_CUSTOMERS_MAX,
+    seeded::{Bug, seeded},
+    visibility::document_access,
+};
 
 use super::{Customers, Pull};
 use crate::{
@@ -137,7 +142,8 @@ impl Pull<'_> {
             let mut bundle = Vec::new();
             for document in stored.remove(customer).unwrap_or_default() {
                 bytes += DOCUMENT_BYTES + document.changes.as_ref().map_or(0, packed::PackedChanges::bytes);
-                if !document_access(rights, self.puller.user, &document.facts(owner)).may_read() {
+                let asked = self.page.is_empty() || !seeded(Bug::PolicyAskedOnce);
+                if asked && !document_access(rights, self.puller.user, &document.facts(owner)).may_read() {
                     continue;
                 }
                 let unpacked = document
