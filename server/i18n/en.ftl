@@ -269,6 +269,7 @@ event-assign = Assigned
 event-responsible = Made responsible
 event-handover = Handed over
 event-undo-handover = Handover undone
+event-erase = A contact was erased
 channel-visit = visit
 channel-phone = phone
 channel-wechat = WeChat

@@ -226,6 +226,7 @@ event-assign = 分配
 event-responsible = 指定跟进负责人
 event-handover = 离职交接
 event-undo-handover = 撤销交接
+event-erase = 已删除一位联系人的个人信息
 channel-visit = 拜访
 channel-phone = 电话
 channel-wechat = 微信

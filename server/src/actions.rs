@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod devices;
 pub mod directory;
 pub mod edit;
+pub mod erasure;
 pub mod first_run;
 pub mod fleet;
 pub mod handovers;

@@ -4,6 +4,7 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 
+pub mod cleaner;
 pub mod covers;
 pub mod housekeeping;
 pub mod indexer;
@@ -22,6 +23,7 @@ pub fn start(app: &App) -> Jobs {
         app.committer.news(),
     ));
     jobs.spawn(sealer::run(app.database.clone(), app.seam.clone()));
+    jobs.spawn(cleaner::run(app.database.clone(), app.seam.clone()));
     jobs.spawn(housekeeping::run(app.clone()));
     jobs.spawn(covers::run(app.clone()));
     Jobs(jobs)

@@ -6,12 +6,14 @@
 
 pub mod audit;
 pub mod callers;
+mod cleaning;
 pub mod covers;
 pub mod customers;
 mod database;
 pub mod devices;
 pub mod documents;
 pub mod dump;
+pub mod erasures;
 pub mod feeds;
 pub mod handovers;
 pub mod imports;

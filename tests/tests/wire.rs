@@ -8,6 +8,8 @@ mod changes;
 mod cover;
 #[path = "wire/delivery.rs"]
 mod delivery;
+#[path = "wire/erase.rs"]
+mod erase;
 #[path = "wire/fields.rs"]
 mod fields;
 #[path = "wire/front.rs"]

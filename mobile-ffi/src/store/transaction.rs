@@ -356,6 +356,14 @@ impl Store for StoreTx<'_> {
         )
     }
 
+    fn redact_tray_of(&mut self, document: DocumentId) -> Stored<()> {
+        let nothing = c::packed(&Vec::<sync_core::document::Edit>::new());
+        self.run(
+            "UPDATE tray SET edits = ?2 WHERE document = ?1",
+            params![document.bytes(), nothing],
+        )
+    }
+
     fn put_intent(&mut self, row: &IntentRow) -> Stored<()> {
         self.run(
             "INSERT INTO intent (id, customer, body, outcome, reason, hold) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \

@@ -13,12 +13,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sync_core::ids::{LogId, OrgId};
 
+use super::erasure::apply_again;
 use crate::{
     seam::Seam,
     storage::{
         Database, StorageError,
         audit::{self, AuditRow},
         dump::{self, Cell, Table},
+        erasures::{self, ErasureRow},
         organisation,
         recovery::{self, Recovery},
     },
@@ -95,6 +97,8 @@ pub struct Summary {
     pub rows: u64,
     /// Organisations.
     pub organisations: usize,
+    /// People who were erased (again).
+    pub erasures: u64,
 }
 
 /// Writes a backup of one moment. `progress` is told after each row how many have been written, and how many there are.
@@ -144,21 +148,25 @@ pub async fn back_up<W: Write + Send>(
         .await?;
     }
     let organisations = organisation::list(&mut tx).await?.len();
+    let erasures = erasures::list_all(&mut tx).await?.len() as u64;
     writer.finish()?;
     Ok(Summary {
         tables: tables.len(),
         rows,
         organisations,
+        erasures,
     })
 }
 
 /// What is to be done with what stands in the target, and with the people of the backup.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Restoring {
     /// Replace what is there.
     pub replace: bool,
     /// The operator has looked through people and devices: nobody was revoked since, or it does not matter.
     pub people_confirmed: bool,
+    /// Who was erased, as far as the backup may not know of it; what the target and the backup know comes to it.
+    pub erased: Vec<ErasureRow>,
 }
 
 /// Reads a backup into a database that is empty, or with `replace` instead of what is there. Phones then bring back what
@@ -184,7 +192,10 @@ pub async fn restore<R: Read + Send>(
     }
     let known = dump::tables();
     let mut tx = database.write().await?;
+    let mut erased = restoring.erased;
     if restoring.replace {
+        // Who was erased since the backup was made is known here, and must not come back with it.
+        erased.extend(erasures::list_all(&mut tx).await?);
         dump::clear(&mut tx).await?;
     } else if !organisation::list(&mut tx).await?.is_empty() {
         return Err(BackupError::NotEmpty);
@@ -221,6 +232,10 @@ pub async fn restore<R: Read + Send>(
     if tables != known.len() {
         return Err(BackupError::Damaged("a table is missing"));
     }
+    erased.extend(erasures::list_all(&mut tx).await?);
+    erased.sort_by_key(|erasure| (erasure.org, erasure.document));
+    erased.dedup_by_key(|erasure| (erasure.org, erasure.document));
+    let erasures = apply_again(&mut tx, seam, &erased).await?;
     let mut logs = Vec::new();
     let now = seam.now();
     let is_old = now.0.saturating_sub(header.made_at) > REMEMBERED_MS;
@@ -243,6 +258,7 @@ pub async fn restore<R: Read + Send>(
             tables,
             rows,
             organisations: logs.len(),
+            erasures,
         },
         logs,
     ))

@@ -28,7 +28,8 @@ use crate::{
         Database, StorageError, Tx,
         audit::{self, AuditRow},
         devices::{self, DeviceMessage},
-        documents::{self, DocumentWrite},
+        documents::{self, DocumentWrite, ERASED},
+        erasures::{self, EquivocationRow},
         log,
         ownership::{self, CardSummary},
         people,
@@ -71,6 +72,8 @@ pub struct Job {
     pub enters: BTreeSet<(CustomerId, Scope)>,
     /// What is refused.
     pub refusals: Vec<RefusalRow>,
+    /// Changes that contradict another under the same name.
+    pub equivocations: Vec<EquivocationRow>,
     /// Late values that wait for somebody's choice.
     pub proposals: Vec<ProposalRow>,
     /// What a device has brought back of others.
@@ -118,6 +121,7 @@ impl Job {
             cards: Vec::new(),
             enters: BTreeSet::new(),
             refusals: Vec::new(),
+            equivocations: Vec::new(),
             proposals: Vec::new(),
             recovered: Vec::new(),
             beliefs: Vec::new(),
@@ -351,6 +355,9 @@ async fn write_beside(tx: &mut Tx, org: OrgId, now: Timestamp, jobs: &[&Job]) ->
     verdicts::insert_actors(tx, org, &actors, now).await?;
     let refusals: Vec<&RefusalRow> = jobs.iter().flat_map(|job| &job.refusals).collect();
     verdicts::insert_refusals(tx, org, now, &refusals).await?;
+    for copy in jobs.iter().flat_map(|job| &job.equivocations) {
+        erasures::keep_equivocation(tx, org, copy, now).await?;
+    }
     let late: Vec<&ProposalRow> = jobs.iter().flat_map(|job| &job.proposals).collect();
     proposals::insert(tx, org, &late, now).await?;
     let recovered: Vec<&RecoveredRow> = jobs.iter().flat_map(|job| &job.recovered).collect();
@@ -399,8 +406,10 @@ fn follows(message: &Message, last: &(i64, Option<Vec<u8>>)) -> bool {
 async fn check_jobs(tx: &mut Tx, org: OrgId, now: Timestamp, jobs: &[&Job]) -> Result<Vec<bool>, StorageError> {
     let documents: Vec<DocumentId> = jobs
         .iter()
-        .flat_map(|job| &job.documents)
-        .map(|write| write.document)
+        .flat_map(|job| {
+            let refused = job.refusals.iter().map(|refusal| refusal.document);
+            job.documents.iter().map(|write| write.document).chain(refused)
+        })
         .collect::<BTreeSet<_>>()
         .into_iter()
         .collect();
@@ -446,6 +455,8 @@ async fn check_jobs(tx: &mut Tx, org: OrgId, now: Timestamp, jobs: &[&Job]) -> R
                         .get(customer)
                         .is_some_and(|assignment| assignment.version == *version)
                 })
+                // What is refused is kept, but for a document that was erased meanwhile.
+                && job.refusals.iter().all(|refusal| versions.get(&refusal.document) != Some(&ERASED))
                 && job.documents.iter().all(|write| {
                     versions.get(&write.document).copied().unwrap_or(0) == write.expected_version
                         && !taken.contains(&write.document)

@@ -373,7 +373,8 @@ pub(crate) fn card_summary(write: &DocumentWrite) -> Option<(CustomerId, CardSum
 pub(crate) async fn load(tx: &mut Tx, org: OrgId, document: DocumentId) -> Result<Option<LoadedDocument>, ActionError> {
     documents::load(tx, org, &[document])
         .await
-        .map(|mut loaded| loaded.remove(&document))
+        // One that was erased is not there for anybody.
+        .map(|mut loaded| loaded.remove(&document).filter(|loaded| !loaded.row.erased))
         .map_err(load_error)
 }
 

@@ -190,8 +190,20 @@ pub(super) async fn refold(
     Ok(rows.into_iter().map(refold_one).collect())
 }
 
+/// Whether nothing is left of an erased document but the hashes and places of its changes.
+fn is_gone(row: &DocumentRow, logged: &[LoggedChange]) -> bool {
+    row.fields == "{}" && row.conflicts.is_none() && logged.iter().all(|change| change.body.is_none())
+}
+
 fn expected(row: &DocumentRow, erased: bool, logged: &[LoggedChange]) -> Result<Option<Expected>, String> {
-    if erased || logged.iter().any(|change| change.body.is_none()) {
+    if erased {
+        return if is_gone(row, logged) {
+            Ok(None)
+        } else {
+            Err("it was erased, and something of it is still there; erase it again".to_owned())
+        };
+    }
+    if logged.iter().any(|change| change.body.is_none()) {
         return Ok(None);
     }
     let Some(last) = logged.last() else {

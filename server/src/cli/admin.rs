@@ -7,6 +7,7 @@ use clap::Subcommand;
 use super::{Target, block_on};
 use crate::{app::App, config::Config, seam::Seam, telemetry};
 
+mod erase;
 mod key;
 mod org;
 pub(super) mod password;
@@ -51,6 +52,9 @@ enum Subject {
     /// People
     #[command(subcommand)]
     User(user::User),
+    /// Erasing a person whom the records are about
+    #[command(subcommand)]
+    Erase(erase::Erase),
 }
 
 impl Admin {
@@ -67,6 +71,7 @@ impl Admin {
                 Subject::Pool(command) => command.run(&app, self.json).await?,
                 Subject::Recovery(command) => command.run(&app).await?,
                 Subject::User(command) => command.run(&app, self.json).await?,
+                Subject::Erase(command) => command.run(&app).await?,
             }
             database.close().await;
             Ok(())

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{Target, block_on, print_json};
 use crate::{
-    actions::{backup, rebuild, recovery, verify},
+    actions::{backup, erasure, rebuild, recovery, verify},
     seam::Seam,
 };
 
@@ -101,6 +101,10 @@ pub(super) struct Restore {
     /// Serve without `admin recovery confirm`: people and devices are right as they stand in the backup
     #[arg(long)]
     accept_people_as_restored: bool,
+    /// Who was erased, as `admin erase list` printed it: erased again after the restore. The list beside an embedded
+    /// database, and what the target and the backup know, are used in any case
+    #[arg(long, value_name = "FILE")]
+    erasures: Option<PathBuf>,
     /// Accepted like everywhere; the answer is JSON anyway
     #[arg(long)]
     json: bool,
@@ -115,12 +119,18 @@ impl Restore {
         let _ = self.json;
         let file = File::open(&self.from).with_context(|| format!("cannot read {}", self.from.display()))?;
         if let (None, Some(folder), false) = (&self.target.database_url, &self.target.data, self.force)
-            && fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
+            && fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| !erasure::is_kept(&entry.path())))
         {
             anyhow::bail!(
                 "the folder {} is not empty; nothing was restored. Give an empty one, or --force to replace what is there",
                 folder.display()
             );
+        }
+        let mut erased = Vec::new();
+        for list in [&self.erasures, &self.target.data].into_iter().flatten() {
+            if list.exists() || Some(list) == self.erasures.as_ref() {
+                erased.extend(erasure::read_kept(list)?);
+            }
         }
         // Exclusive: no server may run on the folder.
         let database = self.target.open(true).await?;
@@ -129,9 +139,12 @@ impl Restore {
         let restoring = backup::Restoring {
             replace: self.force,
             people_confirmed: self.accept_people_as_restored,
+            erased,
         };
         let (summary, logs) =
             backup::restore(&database, &Seam::real(), BufReader::new(file), restoring, report).await?;
+        // Also of those who were in the target until now.
+        erasure::clean(&database, &Seam::real()).await?;
         let unconfirmed = recovery::list_unconfirmed(&database).await?;
         bar.finish_and_clear();
         database.close().await;
@@ -144,7 +157,7 @@ impl Restore {
         }
         print_json(&json!({
             "tables": summary.tables, "rows": summary.rows, "organisations": organisations,
-            "people_confirmed": unconfirmed.is_empty()
+            "people_confirmed": unconfirmed.is_empty(), "erasures": summary.erasures
         }))
     }
 }

@@ -8,6 +8,7 @@ pub(super) mod covers;
 mod customers;
 pub(super) mod devices;
 mod documents;
+mod erasures;
 mod fleet;
 pub(super) mod handovers;
 pub(super) mod input;
@@ -114,6 +115,8 @@ fn json_api() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(documents::edit_single))
         .routes(routes!(documents::show, documents::edit))
         .routes(routes!(documents::history))
+        .routes(routes!(erasures::create))
+        .routes(routes!(erasures::list))
         .routes(routes!(people::list))
         .routes(routes!(people::set_state))
         .routes(routes!(teams::place))

@@ -47,6 +47,8 @@ pub enum Database {
         writer: SqlitePool,
         /// Held while a server runs on the file; dropped last.
         lock: Option<Arc<File>>,
+        /// Where the file lies.
+        folder: Arc<Path>,
     },
     /// PostgreSQL 15 or later, shared by any number of nodes.
     Postgres(PgPool),
@@ -136,7 +138,12 @@ impl Database {
             .max_lifetime(None)
             .connect_with(options)
             .await?;
-        Ok(Self::Sqlite { readers, writer, lock })
+        Ok(Self::Sqlite {
+            readers,
+            writer,
+            lock,
+            folder: folder.into(),
+        })
     }
 
     /// Opens (and migrates) a PostgreSQL database by its URL.
@@ -193,6 +200,15 @@ impl Database {
         }
     }
 
+    /// The folder of the embedded database; none for PostgreSQL.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite { folder, .. } => Some(folder),
+            Self::Postgres(_) => None,
+        }
+    }
+
     /// `sqlite` or `postgres`, for reports.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -205,7 +221,9 @@ impl Database {
     /// Closes every connection, after those in use come back; on SQLite the log is folded into the file.
     pub async fn close(self) {
         match self {
-            Self::Sqlite { readers, writer, lock } => {
+            Self::Sqlite {
+                readers, writer, lock, ..
+            } => {
                 readers.close().await;
                 writer.close().await;
                 drop(lock);

@@ -42,6 +42,8 @@ pub struct DocumentRow {
     pub late: bool,
     /// Who has checked in, for a visit.
     pub checked_in_by: Option<UserId>,
+    /// It is gone for good: its id takes nothing any more.
+    pub erased: bool,
 }
 
 impl DocumentRow {
@@ -70,6 +72,7 @@ struct RawDocument {
     last_seq: i64,
     late: bool,
     checked_in_by: Option<Uuid>,
+    erased_at: Option<i64>,
 }
 
 impl RawDocument {
@@ -85,12 +88,13 @@ impl RawDocument {
             last_seq: self.last_seq,
             late: self.late,
             checked_in_by: self.checked_in_by.map(UserId),
+            erased: self.erased_at.is_some(),
         })
     }
 }
 
 const DOCUMENT_COLUMNS: &str = "SELECT document_id, customer_id, kind, author_id, device_id, responsible_id, version, \
-     last_seq, late, checked_in_by FROM document WHERE org_id = ";
+     last_seq, late, checked_in_by, erased_at FROM document WHERE org_id = ";
 
 /// The rows of these documents, as far as they exist, by id.
 ///
@@ -409,7 +413,10 @@ pub struct NewChange {
     pub late: bool,
 }
 
-/// The versions of these documents now; those that do not exist are left out.
+/// Told instead of the version of a document that was erased: nothing was ever decided on it.
+pub const ERASED: i64 = -1;
+
+/// The versions of these documents now, [`ERASED`] for those that are gone; those that do not exist are left out.
 ///
 /// # Errors
 /// The driver's.
@@ -421,7 +428,9 @@ pub async fn list_versions(
     let mut versions = BTreeMap::new();
     for chunk in documents.chunks(LIST_MAX) {
         let rows: Vec<(Uuid, i64)> = on!(tx, |connection| {
-            let mut query = QueryBuilder::new("SELECT document_id, version FROM document WHERE org_id = ");
+            let mut query = QueryBuilder::new(
+                "SELECT document_id, CASE WHEN erased_at IS NULL THEN version ELSE -1 END FROM document WHERE org_id = ",
+            );
             query.push_bind(org.0).push(" AND document_id IN (");
             let mut list = query.separated(", ");
             for document in filled(chunk) {

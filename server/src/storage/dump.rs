@@ -11,16 +11,17 @@ use uuid::Uuid;
 use super::{StorageError, Tx, migrate, on};
 
 /// The version of the schema: the number of the last migration that changed what a backup holds.
-pub const SCHEMA: u32 = 8;
+pub const SCHEMA: u32 = 9;
 
 /// The migrations whose tables and columns a backup holds.
-const HELD: [&str; 6] = [
+const HELD: [&str; 7] = [
     migrate::FIRST,
     migrate::HANDOVER,
     migrate::WIPE,
     migrate::PROPOSALS,
     migrate::COVERS,
     migrate::RECOVERY,
+    migrate::ERASURE,
 ];
 
 /// What is made again by the server that is restored, or must not outlive a restore: places in the index, leases,

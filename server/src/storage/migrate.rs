@@ -20,6 +20,7 @@ pub(super) const WIPE: &str = include_str!("../../../migrations/0005_wipe.sql");
 pub(super) const PROPOSALS: &str = include_str!("../../../migrations/0006_proposals.sql");
 pub(super) const COVERS: &str = include_str!("../../../migrations/0007_covers.sql");
 pub(super) const RECOVERY: &str = include_str!("../../../migrations/0008_recovery.sql");
+pub(super) const ERASURE: &str = include_str!("../../../migrations/0009_erasure.sql");
 
 pub(super) async fn run_sqlite(pool: &SqlitePool) -> Result<(), MigrateError> {
     migrator(SEARCH_SQLITE, true).run(pool).await
@@ -39,6 +40,7 @@ fn migrator(search: &'static str, sqlite: bool) -> Migrator {
         (6, "proposals", PROPOSALS),
         (7, "covers", COVERS),
         (8, "recovery", RECOVERY),
+        (9, "erasure", ERASURE),
     ];
     let migrations = migrations
         .into_iter()

@@ -88,6 +88,12 @@ impl PackedChanges {
         self.0.len()
     }
 
+    /// Whether there are none, which is so of a document that was erased and of no other.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// These changes, or none if they are too many for one piece.
     #[must_use]
     pub fn of(changes: &[LoggedChange]) -> Option<Self> {

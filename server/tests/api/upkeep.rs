@@ -86,6 +86,7 @@ async fn restored(database: &Database, test: &TestApp, file: &[u8], replace: boo
     let restoring = backup::Restoring {
         replace,
         people_confirmed: false,
+        erased: Vec::new(),
     };
     backup::restore(database, &test.app.seam, file, restoring, |_| {})
         .await
@@ -117,6 +118,7 @@ async fn t043_after_an_old_backup_nobody_is_served_before_people_and_devices_are
         let restoring = backup::Restoring {
             replace: true,
             people_confirmed: true,
+            erased: Vec::new(),
         };
         backup::restore(&app.database, &app.seam, &file[..], restoring, |_| {})
             .await

@@ -89,6 +89,8 @@ impl<S: Store> Replica<'_, S> {
                 continue;
             }
             self.store.delete_document(id).map_err(ReplicaError::Store)?;
+            // What was refused of it earlier repeats what it said.
+            self.store.redact_tray_of(id).map_err(ReplicaError::Store)?;
             progress.dropped_documents += 1;
         }
         for row in self.store.unfinished_losses().map_err(ReplicaError::Store)? {

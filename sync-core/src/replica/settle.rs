@@ -22,6 +22,8 @@ use super::{
 /// The server lacks an own change that it had accepted: it was put back from a backup. What is here stays and is
 /// offered again.
 const SEQ_GAP: &str = "seq_gap";
+/// The person the document is about was erased: of the edit nothing but its id and this reason stays here.
+const ERASED: &str = "erased";
 /// Refusals that speak of who wrote or of where it was written, not of what: the same edit is issued again, under a new
 /// actor and on what the server has.
 const ISSUED_AGAIN: [&str; 6] = [
@@ -113,7 +115,11 @@ impl<S: Store> Replica<'_, S> {
                 }
                 Some(Verdict::Rejected { code: said }) => {
                     self.store.delete_outbox(entry.id).map_err(ReplicaError::Store)?;
-                    self.want_if_held(&entry)?;
+                    if said == ERASED {
+                        self.handle_gone(document)?;
+                    } else {
+                        self.want_if_held(&entry)?;
+                    }
                     if self.is_issued_again(&entry, said)? {
                         again.push(entry.clone());
                         if said != SEQ_GAP {
@@ -147,6 +153,11 @@ impl<S: Store> Replica<'_, S> {
                         let reason = if code.is_empty() { "superseded" } else { &code };
                         self.put_in_tray(&entry, "superseded", reason, entry.at)?;
                     }
+                }
+                // Recorded since: it is not sent, only to be refused there.
+                Some(Verdict::Retry(_)) | None if code == ERASED => {
+                    self.store.delete_outbox(entry.id).map_err(ReplicaError::Store)?;
+                    self.put_in_tray(&entry, "rejected", ERASED, entry.at)?;
                 }
                 Some(Verdict::Retry(_)) | None if root == Root::Rejected && !entry.chain && !entry.reoffer => {
                     self.store.delete_outbox(entry.id).map_err(ReplicaError::Store)?;
@@ -345,7 +356,7 @@ impl<S: Store> Replica<'_, S> {
         reason: &str,
         at: Timestamp,
     ) -> ReplicaResult<(), S> {
-        let erased = reason == "erased";
+        let erased = reason == ERASED;
         self.store
             .push_tray(&TrayEntry {
                 id: 0,

@@ -266,6 +266,8 @@ pub trait Store {
     fn tray_of_document(&mut self, document: DocumentId) -> Result<Vec<TrayEntry>, Self::Error>;
     /// Forgets what the entries of a customer said, keeping ids, reasons and who has it instead.
     fn redact_tray(&mut self, customer: CustomerId) -> Result<(), Self::Error>;
+    /// The same for the entries of one document.
+    fn redact_tray_of(&mut self, document: DocumentId) -> Result<(), Self::Error>;
 
     /// Adds an intent, or replaces its outcome.
     fn put_intent(&mut self, row: &IntentRow) -> Result<(), Self::Error>;

@@ -151,6 +151,12 @@ async fn t005_two_changes_under_one_name_freeze_the_actor_and_spoil_nothing_besi
         let copies = "SELECT COUNT(*) FROM audit WHERE action = 'refuse' AND detail LIKE '%equivocation%' \
                       AND detail NOT LIKE '%\"copy\":null%'";
         assert_eq!(company.number(copies).await, 1);
+        let kept = "SELECT COUNT(*) FROM equivocation";
+        assert_eq!(
+            company.number(kept).await,
+            1,
+            "the audit names the copy, which is kept beside it"
+        );
         // What was accepted stays so when it comes again, and what was refused is not told twice.
         let verdicts = wang.push(&[first, beside.clone()]).await;
         assert_eq!(verdicts, [ACCEPTED, ACCEPTED]);

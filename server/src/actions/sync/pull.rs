@@ -367,7 +367,12 @@ impl Pull<'_> {
                 break;
             }
             let Some(row) = rows.get(&document) else { continue };
-            if self.is_pending(&customers, row.customer, cursor) || self.is_beyond(&customers, row.customer, cursor) {
+            // Also of a customer that is still to come whole: what is erased the device may hold from before.
+            let waits = !row.erased;
+            if waits
+                && (self.is_pending(&customers, row.customer, cursor)
+                    || self.is_beyond(&customers, row.customer, cursor))
+            {
                 continue;
             }
             let new = changes.remove(&document).unwrap_or_default();
@@ -445,6 +450,10 @@ impl Pull<'_> {
         if now.is_empty() {
             return;
         }
+        if row.erased {
+            self.tell_erased(row, customers, now);
+            return;
+        }
         let owner = customers
             .assignments
             .get(&row.customer)
@@ -480,6 +489,29 @@ impl Pull<'_> {
         }
     }
 
+    /// A document that is gone for good. The device drops it and confirms that, as it does the loss of some rights.
+    fn tell_erased(&mut self, row: &DocumentRow, customers: &Customers, now: ClassRights) {
+        let assignment = customers.assignments.get(&row.customer);
+        let facts = row.facts(assignment.and_then(|assignment| assignment.owner));
+        if !document_access(now, self.puller.user, &facts).may_read() {
+            return;
+        }
+        self.page.push_gone(row.into());
+        let Some(assignment) = assignment.filter(|_| !self.page.tells(row.customer)) else {
+            return;
+        };
+        let relations = self
+            .puller
+            .standing
+            .relations_at(customers.memberships(row.customer), self.puller.head);
+        self.evictions.push(EvictionRow {
+            device: self.puller.device,
+            customer: row.customer,
+            lost_seq: row.last_seq,
+        });
+        self.page.push_access(assignment, now, relations, Some(row.last_seq));
+    }
+
     /// Documents the device has asked for again.
     async fn wanted(&mut self, tx: &mut Tx, wanted: &[DocumentId]) -> Result<(), StorageError> {
         if wanted.is_empty() {
@@ -492,7 +524,12 @@ impl Pull<'_> {
             let customers = Customers::read(tx, self.puller, &named).await?;
             let mut changes = documents::list_changes(tx, self.org(), wanted, 0).await?;
             for row in rows {
-                if self.may_read(&customers, &row) || seeded(Bug::WantedUnchecked) {
+                if !self.may_read(&customers, &row) && !seeded(Bug::WantedUnchecked) {
+                    continue;
+                }
+                if row.erased {
+                    self.page.push_gone((&row).into());
+                } else {
                     let changes = changes.remove(&row.document).unwrap_or_default();
                     self.page.push_document((&row).into(), changes, true);
                 }

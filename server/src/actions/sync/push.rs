@@ -40,6 +40,7 @@ use crate::{
         Tx,
         audit::AuditRow,
         documents::{self, LoadedDocument, NewChange},
+        erasures::EquivocationRow,
         ownership::{self, Assignment, CardSummary},
         recovery,
         scopes::Membership,
@@ -264,6 +265,10 @@ fn decide_one(
     else {
         return malformed(pushed);
     };
+    // Before anything else of it is looked at.
+    if facts.loaded.get(&document).is_some_and(|loaded| loaded.row.erased) {
+        return erased(pusher, seam, pushed, document, job);
+    }
     let is_recovered = recovered::is_recovered(pushed, facts);
     if is_recovered && !pusher.recovers {
         return recovered::refuse_all(pushed, facts);
@@ -436,6 +441,19 @@ fn malformed(pushed: &Pushed<'_>) -> Vec<Verdict> {
     vec![verdict; pushed.message.changes.len()]
 }
 
+/// Nothing is taken for a document that was erased, nothing of it is kept and nothing of it is looked at, whoever says it.
+fn erased(pusher: &Pusher<'_>, seam: &Seam, pushed: &Pushed<'_>, document: DocumentId, job: &mut Job) -> Vec<Verdict> {
+    let count = pushed.message.changes.len();
+    job.audit.push(
+        AuditRow::new(seam.now(), "refuse", document)
+            .by(pusher.user)
+            .with_device(pusher.device)
+            .with_detail(json!({ "verdict": "rejected", "code": "erased", "changes": count })),
+    );
+    let verdict = Verdict::Rejected { code: "erased".into() };
+    vec![verdict; count]
+}
+
 /// Whether a document may come into being under this id. A customer has one card, under the id that follows from both;
 /// and nobody puts a visit where somebody's card, dossier or managers' notes will be.
 fn may_be_new(org: OrgId, customer: CustomerId, kind: Kind, document: DocumentId) -> bool {
@@ -569,7 +587,7 @@ fn refuse(
         if equivocation {
             job.freeze.push(change.actor);
         }
-        // The row of the first change under this name stays; the copy of a second is told in the audit.
+        // The row of the first change under this name stays; the copy of a second is kept apart.
         job.refusals.push(RefusalRow {
             document,
             change: change.id(),
@@ -585,12 +603,17 @@ fn refuse(
             device_time: change.time,
         });
     }
+    let copy = equivocation_copy(pusher, document, decision, body);
     job.audit.push(
         AuditRow::new(seam.now(), "refuse", document)
             .by(pusher.user)
             .with_device(pusher.device)
-            .with_detail(json!({ "customer": customer, "verdict": verdict, "code": code, "copy": equivocation_copy(decision, body) })),
+            .with_detail(json!({
+                "customer": customer, "verdict": verdict, "code": code,
+                "copy": copy.as_ref().map(|copy| hex::encode(copy.body_sha256)),
+            })),
     );
+    job.equivocations.extend(copy);
     match verdict {
         "quarantined" => Verdict::Quarantined {
             reason: code.to_owned(),
@@ -601,7 +624,18 @@ fn refuse(
     }
 }
 
-/// Of two changes under one name the audit keeps the second.
-fn equivocation_copy(decision: &ChangeDecision, body: &[u8]) -> Option<String> {
-    matches!(decision, ChangeDecision::Rejected { equivocation: true, .. }).then(|| hex::encode(body))
+/// Of two changes under one name the second is kept, and the audit names it by its hash.
+fn equivocation_copy(
+    pusher: &Pusher<'_>,
+    document: DocumentId,
+    decision: &ChangeDecision,
+    body: &[u8],
+) -> Option<EquivocationRow> {
+    matches!(decision, ChangeDecision::Rejected { equivocation: true, .. }).then(|| EquivocationRow {
+        document,
+        body_sha256: Sha256::digest(body).into(),
+        body: body.to_vec(),
+        author: pusher.user,
+        device: Some(pusher.device),
+    })
 }

@@ -214,6 +214,7 @@ mod tests {
                     "responsible",
                     "handover",
                     "undo_handover",
+                    "erase",
                 ],
             ),
             (

@@ -140,7 +140,8 @@ impl Pull<'_> {
             };
             let memberships = customers.memberships(row.customer);
             let now = self.rights(&customers, row.customer, head);
-            if document_access(now, self.puller.user, &row.facts(assignment.owner)).may_read() {
+            let may_read = document_access(now, self.puller.user, &row.facts(assignment.owner)).may_read();
+            if may_read && !row.erased {
                 continue;
             }
             if !now.is_empty() {

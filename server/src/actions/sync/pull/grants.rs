@@ -33,6 +33,8 @@ const DOCUMENT_BYTES: usize = 64;
 pub(super) struct Whole {
     pub(super) named: Named,
     pub(super) changes: Vec<LoggedChange>,
+    /// It was erased: a device that still holds it, from an earlier log, drops it.
+    pub(super) is_gone: bool,
 }
 
 impl Pull<'_> {
@@ -146,6 +148,7 @@ impl Pull<'_> {
                 if asked && !document_access(rights, self.puller.user, &document.facts(owner)).may_read() {
                     continue;
                 }
+                let is_gone = document.changes.as_ref().is_some_and(packed::PackedChanges::is_empty);
                 let unpacked = document
                     .changes
                     .as_ref()
@@ -162,6 +165,7 @@ impl Pull<'_> {
                         responsible: document.responsible,
                     },
                     changes,
+                    is_gone,
                 });
             }
             bundles.insert(*customer, bundle);
@@ -191,7 +195,11 @@ impl Pull<'_> {
         let relations = self.puller.standing.relations_at(memberships, self.puller.head);
         self.page.push_access(assignment, rights, relations, None);
         for whole in bundle {
-            self.page.push_document(whole.named, whole.changes, true);
+            if whole.is_gone {
+                self.page.push_gone(whole.named);
+            } else {
+                self.page.push_document(whole.named, whole.changes, true);
+            }
         }
     }
 
