@@ -17,6 +17,7 @@ pub mod erasure;
 pub mod first_run;
 pub mod fleet;
 pub mod handovers;
+pub mod held;
 pub mod history;
 pub mod lookup;
 pub mod organisation;

@@ -8,7 +8,9 @@ use std::{
 
 use anyhow::Context;
 use serde_json::{Map, Value as Json, json};
-use sync_core::ids::OrgId;
+use sync_core::ids::{DocumentId, OrgId};
+
+mod person;
 
 use super::{Target, block_on, import::entity, print_json};
 use crate::{
@@ -26,20 +28,41 @@ use crate::{
 /// The columns are those that `import` reads. Passwords are never exported. Each export stands in the audit trail.
 #[derive(clap::Args)]
 pub(super) struct Export {
-    /// customers, contacts, opportunities, visits, follow-ups or users
-    #[arg(value_parser = entity)]
-    what: Entity,
+    /// customers, contacts, opportunities, visits, follow-ups or users; person for all that is held about one
+    #[arg(value_parser = what)]
+    what: What,
     #[command(flatten)]
     target: Target,
     /// The organisation
     #[arg(long, value_name = "ID")]
     org: OrgId,
-    /// The file, .csv or .xlsx; without it CSV goes to stdout
+    /// Of a person: the contact
+    #[arg(long, value_name = "ID")]
+    contact: Option<DocumentId>,
+    /// Of a person: somebody who works here
+    #[arg(long, value_name = "LOGIN")]
+    user: Option<String>,
+    /// The file, .csv or .xlsx; without it CSV goes to stdout. Of a person the folder for person.json and person.csv
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// With --out prints the number of rows as JSON, without it the rows themselves
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Records(Entity),
+    Person,
+}
+
+fn what(word: &str) -> Result<What, String> {
+    match word {
+        "person" => Ok(What::Person),
+        word => entity(word)
+            .map(What::Records)
+            .map_err(|names| format!("{names}, person")),
+    }
 }
 
 impl Export {
@@ -53,19 +76,25 @@ impl Export {
         if organisation::find(&mut tx, self.org).await?.is_none() {
             anyhow::bail!("not_found: org: there is no such organisation; `admin org list` shows all");
         }
-        let sheet = collect(&mut tx, self.org, self.what).await?;
+        let What::Records(entity) = self.what else {
+            drop(tx);
+            let who = person::who(self.contact, self.user.as_deref())?;
+            person::export(&database, self.org, who, self.out.as_deref()).await?;
+            database.close().await;
+            return Ok(());
+        };
+        let sheet = collect(&mut tx, self.org, entity).await?;
         tx.rollback().await?;
         // Told before it is handed out: an export that nobody can trace must not exist.
-        let row =
-            AuditRow::new(Seam::real().now(), "exported", self.what).with_detail(json!({"rows": sheet.rows.len()}));
+        let row = AuditRow::new(Seam::real().now(), "exported", entity).with_detail(json!({"rows": sheet.rows.len()}));
         let mut tx = database.write().await?;
         audit::append(&mut tx, self.org, &[row]).await?;
         tx.commit().await?;
         database.close().await;
-        self.write(&sheet)
+        self.write(entity, &sheet)
     }
 
-    fn write(&self, sheet: &Sheet) -> anyhow::Result<()> {
+    fn write(&self, entity: Entity, sheet: &Sheet) -> anyhow::Result<()> {
         let Some(path) = &self.out else {
             if self.json {
                 return print_json(&as_json(sheet));
@@ -80,7 +109,7 @@ impl Export {
             .extension()
             .is_some_and(|extension| extension.eq_ignore_ascii_case("xlsx"))
         {
-            sheet.write_xlsx(self.what.name(), &mut file).with_context(cannot)?;
+            sheet.write_xlsx(entity.name(), &mut file).with_context(cannot)?;
         } else {
             sheet.write_csv(&mut file).with_context(cannot)?;
         }

@@ -116,6 +116,7 @@ fn json_api() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(documents::show, documents::edit))
         .routes(routes!(documents::history))
         .routes(routes!(erasures::create))
+        .routes(routes!(erasures::held))
         .routes(routes!(erasures::list))
         .routes(routes!(people::list))
         .routes(routes!(people::set_state))

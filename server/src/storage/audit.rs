@@ -149,6 +149,26 @@ pub async fn list_after(tx: &mut Tx, org: OrgId, after: i64, limit: i64) -> Resu
     })
 }
 
+/// Every row that names an id. Reads the organisation's whole audit: for an export of what is held about somebody, which
+/// is rare and must be complete.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_about(tx: &mut Tx, org: OrgId, subject: Uuid) -> Result<Vec<StoredAudit>, StorageError> {
+    on!(tx, |c| {
+        sqlx::query_as(
+            "SELECT audit_seq, at, user_id, device_id, action, subject, detail FROM audit
+             WHERE org_id = $1 AND (subject = $2 OR user_id = $3 OR detail LIKE $4) ORDER BY audit_seq",
+        )
+        .bind(org.0)
+        .bind(subject.to_string())
+        .bind(subject)
+        .bind(format!("%{subject}%"))
+        .fetch_all(c)
+        .await
+    })
+}
+
 /// The last number given to a row.
 ///
 /// # Errors

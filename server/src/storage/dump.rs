@@ -6,6 +6,7 @@
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, QueryBuilder, Row};
+use sync_core::ids::OrgId;
 use uuid::Uuid;
 
 use super::{StorageError, Tx, migrate, on};
@@ -134,6 +135,28 @@ fn column(line: &'static str) -> Option<Column> {
     Some(Column { name, kind })
 }
 
+/// The cells of a row, whichever driver it comes from.
+macro_rules! cells {
+    ($row:expr, $table:expr) => {{
+        let (row, table) = (&$row, $table);
+        let mut cells = Vec::with_capacity(table.columns.len());
+        for (index, column) in table.columns.iter().enumerate() {
+            let cell = match column.kind {
+                ColumnKind::Uuid => row.try_get::<Option<Uuid>, _>(index)?.map(Cell::Uuid),
+                ColumnKind::Text => row.try_get::<Option<String>, _>(index)?.map(Cell::Text),
+                ColumnKind::Int => row.try_get::<Option<i64>, _>(index)?.map(Cell::Int),
+                ColumnKind::Small => row
+                    .try_get::<Option<i16>, _>(index)?
+                    .map(|small| Cell::Int(small.into())),
+                ColumnKind::Bool => row.try_get::<Option<bool>, _>(index)?.map(Cell::Bool),
+                ColumnKind::Bytes => row.try_get::<Option<Vec<u8>>, _>(index)?.map(Cell::Bytes),
+            };
+            cells.push(cell.unwrap_or(Cell::Null));
+        }
+        cells
+    }};
+}
+
 /// Hands every row of a table to `take`, one at a time; `take` may fail with its own error.
 ///
 /// # Errors
@@ -149,23 +172,36 @@ pub async fn read_table<E: From<StorageError>>(
     on!(tx, |connection| {
         let mut rows = sqlx::query(AssertSqlSafe(text)).fetch(connection);
         while let Some(row) = rows.try_next().await? {
-            let mut cells = Vec::with_capacity(table.columns.len());
-            for (index, column) in table.columns.iter().enumerate() {
-                let cell = match column.kind {
-                    ColumnKind::Uuid => row.try_get::<Option<Uuid>, _>(index)?.map(Cell::Uuid),
-                    ColumnKind::Text => row.try_get::<Option<String>, _>(index)?.map(Cell::Text),
-                    ColumnKind::Int => row.try_get::<Option<i64>, _>(index)?.map(Cell::Int),
-                    ColumnKind::Small => row
-                        .try_get::<Option<i16>, _>(index)?
-                        .map(|small| Cell::Int(small.into())),
-                    ColumnKind::Bool => row.try_get::<Option<bool>, _>(index)?.map(Cell::Bool),
-                    ColumnKind::Bytes => row.try_get::<Option<Vec<u8>>, _>(index)?.map(Cell::Bytes),
-                };
-                cells.push(cell.unwrap_or(Cell::Null));
-            }
+            let cells = cells!(row, table);
             take(cells)?;
         }
         Ok(())
+    })
+}
+
+/// The rows of an organisation in which these columns have these ids.
+///
+/// # Errors
+/// The database's.
+pub async fn read_where(
+    tx: &mut Tx,
+    table: &Table,
+    org: OrgId,
+    wanted: &[(&'static str, Uuid)],
+) -> Result<Vec<Vec<Cell>>, StorageError> {
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+    on!(tx, |connection| {
+        let mut query = QueryBuilder::new("SELECT ");
+        query.push(names.join(", ")).push(" FROM ").push(table.name);
+        query.push(" WHERE org_id = ").push_bind(org.0);
+        for (column, id) in wanted {
+            query.push(" AND ").push(*column).push(" = ").push_bind(*id);
+        }
+        let mut found = Vec::new();
+        for row in query.build().persistent(false).fetch_all(connection).await? {
+            found.push(cells!(row, table));
+        }
+        Ok(found)
     })
 }
 

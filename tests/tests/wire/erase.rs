@@ -341,6 +341,51 @@ async fn what_waits_for_a_decision_goes_too_and_a_device_that_hands_in_is_told_t
 }
 
 #[tokio::test]
+async fn all_that_is_held_about_a_person_is_told_with_his_history_and_where_others_mention_him() {
+    for company in Company::each().await {
+        let (customer, contacts) = with_contacts(&company).await;
+        let note = json!({ "note": format!("met {}", canary(0, "name", 0)) });
+        let note = note.as_object().unwrap();
+        let visit = create_document(company.app(), company.asker("wang"), customer, Kind::Visit, note)
+            .await
+            .unwrap();
+        let mut wang = company.phone("wang").await;
+        wang.pull().await;
+        let first = wang.edit(contacts[0], &[text("wechat", "canary-kept-1")]);
+        let database = &company.app().database;
+        indexer::catch_up(database, &company.app().seam, Uuid::nil())
+            .await
+            .unwrap();
+        assert_eq!(all_said(&wang.push(&[first]).await), ["accepted"]);
+        let path = format!("/api/v1/contacts/{}/held", contacts[0]);
+        let held = company.done("office", Method::GET, &path, Json::Null).await;
+        let told = held.to_string();
+        for word in canaries() {
+            assert_eq!(told.contains(&word), word.starts_with("canary-0"), "{word}");
+        }
+        assert!(told.contains("canary-kept-1"));
+        let mentions = held["held"]["mentions"].as_array().unwrap();
+        assert!(
+            mentions.iter().any(|mention| mention["document"] == json!(visit)),
+            "{mentions:?}"
+        );
+        assert!(held["held"]["audit"].as_array().is_some_and(|rows| !rows.is_empty()));
+        for (login, status) in [
+            ("wang", StatusCode::FORBIDDEN),
+            ("auditor", StatusCode::FORBIDDEN),
+            ("zhao", StatusCode::NOT_FOUND),
+        ] {
+            assert_eq!(
+                company.api(login, Method::GET, &path, Json::Null).await.0,
+                status,
+                "{login}"
+            );
+        }
+        assert_eq!(company.audited("person_exported").await, 1);
+    }
+}
+
+#[tokio::test]
 async fn only_the_office_and_administrators_erase_and_only_contacts() {
     for company in Company::each().await {
         let (customer, contacts) = with_contacts(&company).await;

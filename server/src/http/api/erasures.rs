@@ -8,7 +8,10 @@ use uuid::Uuid;
 
 use super::{Problems, input::Id, ownership::asker};
 use crate::{
-    actions::erasure::{self, Reason},
+    actions::{
+        erasure::{self, Reason},
+        held,
+    },
     app::App,
     http::{
         Problem,
@@ -91,6 +94,19 @@ pub(in crate::http) async fn create(
     };
     let erased = erasure::erase_contact(&app, asker(&person), DocumentId(id), reason).await?;
     Ok(Json(erased.into()))
+}
+
+/// All that is held about a contact: rows, history, audit, and where others mention him
+#[utoipa::path(get, path = "/contacts/{id}/held", tag = "erasure",
+    params(("id" = Uuid, Path, description = "The contact")),
+    responses((status = 200, description = "Rows by table, as they are stored; of each change also what it writes"), Problems))]
+pub(in crate::http) async fn held(
+    State(app): State<App>,
+    SignedIn(person): SignedIn,
+    Id(id): Id,
+) -> Result<Json<serde_json::Value>, Problem> {
+    let all = held::export_contact(&app, asker(&person), DocumentId(id)).await?;
+    Ok(Json(all))
 }
 
 /// Who was erased, by id
