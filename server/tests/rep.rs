@@ -2,6 +2,8 @@
 
 #[path = "rep/company.rs"]
 mod company;
+#[path = "rep/erasing.rs"]
+mod erasing;
 #[path = "rep/faults.rs"]
 mod faults;
 #[path = "rep/leaving.rs"]

@@ -171,7 +171,13 @@ async fn find_customers(tx: &mut Tx, reader: &Reader, order: &CoverOrder) -> Res
     let assignments: BTreeMap<CustomerId, Assignment> = match &order.customers {
         Some(named) => ownership::list_assignments(tx, org, named).await?,
         None => {
-            let owned = ownership::list_owned(tx, org, order.of, super::handovers::CUSTOMERS_MAX as i64).await?;
+            let limit = super::handovers::CUSTOMERS_MAX;
+            let owned = ownership::list_owned(tx, org, order.of, limit as i64 + 1).await?;
+            if owned.len() > limit {
+                return Err(ActionError::refused(Code::TooLarge).because(format!(
+                    "He has more than {limit} customers: name those that are to be covered."
+                )));
+            }
             let by_id = owned
                 .into_iter()
                 .map(|placed| (placed.assignment.customer, placed.assignment));

@@ -17,6 +17,7 @@ use super::{
     commit::{Job, Outcome, write_jobs},
     edit::{card_summary, load},
     ownership::Asker,
+    quarantined::may_decide,
     sync::{
         standing::Standing,
         write::{Target, document_write},
@@ -91,8 +92,8 @@ pub async fn decide(
     Ok(decided)
 }
 
-/// Whoever may write the document's kind at that customer may decide what comes into it: the owner, his managers, the
-/// office. Of a customer that was never made, because its creation was refused, those who may see all customers. The author
+/// Of those who decide about a customer's quarantine whoever may write the document's kind there: the owner, his managers,
+/// the office; nobody who only stands in or works beside. Of a customer that was never made, because its creation was refused, those who may see all customers. The author
 /// does not decide about himself.
 async fn check_right(tx: &mut Tx, asker: Asker, row: &RefusalRow) -> Result<(), ActionError> {
     let not_found = || ActionError::refused(Code::NotFound);
@@ -112,9 +113,11 @@ async fn check_right(tx: &mut Tx, asker: Asker, row: &RefusalRow) -> Result<(), 
         });
     }
     let head = log::head(tx, asker.org).await?;
+    let relations = standing.relations_at(&memberships, head);
     let rights = standing.rights_at(&memberships, head).of(row.kind);
     // Of visits everybody but the author only comments; who may do that and add own ones decides about late ones.
-    let decides = rights.may_write() || (rights.may_comment() && rights.may_create());
+    let writes = rights.may_write() || (rights.may_comment() && rights.may_create());
+    let decides = writes && (is_author(row, asker.user) || may_decide(relations, asker.user, row.author));
     if account.state != UserState::Active || !decides {
         return Err(not_found());
     }

@@ -131,13 +131,17 @@ pub async fn explain(
     Ok(explanation)
 }
 
-/// Somebody whom the reader looks after: administrators everybody, managers the people of their teams, each himself.
+/// Somebody whom the reader looks after: administrators everybody, managers the reps and managers of their teams, each
+/// himself. Whoever sees all customers, a clerk or an auditor, is nobody's to look through because of his team.
 async fn find_looked_after(tx: &mut Tx, reader: &Reader, user: UserId) -> Result<Account, ActionError> {
     let unknown = || ActionError::refused(Code::NotFound);
     let account = people::find(tx, reader.org, user).await?.ok_or_else(unknown)?;
     let may = match reader.viewer.role {
         Role::Admin => true,
-        Role::Manager => looks_after(reader, &account),
+        Role::Manager => {
+            let below = matches!(account.role, Role::Rep | Role::Manager) && looks_after(reader, &account);
+            below || account.user == reader.viewer.user
+        }
         Role::Rep | Role::BackOffice | Role::Service | Role::Auditor => account.user == reader.viewer.user,
     };
     if may { Ok(account) } else { Err(unknown()) }

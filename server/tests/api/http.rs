@@ -244,6 +244,9 @@ async fn t069_every_id_of_another_organisation_is_as_unknown_as_one_that_nobody_
         let handover = other.handover(theirs, heir).await;
         let cover = other.cover(theirs, heir).await;
         let team = other.team("Theirs").await;
+        let contact = other
+            .document(customer, Kind::Contact, theirs, json!({ "name": "n" }))
+            .await;
         let token = world.company.token(world.admin).await;
         let mut tried = 0;
         for (path, methods) in description["paths"].as_object().unwrap() {
@@ -260,6 +263,7 @@ async fn t069_every_id_of_another_organisation_is_as_unknown_as_one_that_nobody_
                 "handovers" => handover.0,
                 "covers" => cover.0,
                 "teams" => team.0,
+                "contacts" => contact.0,
                 resource => panic!("a route with an id has no case here: {resource}"),
             };
             for method in methods.as_object().unwrap().keys() {
@@ -291,6 +295,7 @@ fn body_of(method: &Method, path: &str) -> Option<Value> {
         (_, "claim") => Some(json!({})),
         (_, "release") => Some(json!({ "reason": "r" })),
         ("PUT", "{id}") if path.contains("/teams/") => Some(json!({ "parent": null })),
+        (_, "erasure") => Some(json!({ "reason": "request" })),
         (_, "state") => Some(json!({ "state": "disabled" })),
         (_, "decision") if path.contains("/proposals/") => Some(json!({ "decision": "dismiss" })),
         (_, "decision") => Some(json!({ "decision": "refuse", "reason": "r" })),

@@ -213,8 +213,14 @@ fn decide_assign(intent: &Intent, owner: UserId, facts: &IntentFacts) -> IntentD
 }
 
 fn decide_responsible(user: Option<UserId>, facts: &IntentFacts) -> IntentDecision {
-    if facts.customer.is_none() || facts.relations.is_empty() {
+    let Some(customer) = facts.customer.filter(|_| !facts.relations.is_empty()) else {
         return reject("not_found");
+    };
+    // A cover ends; what he made somebody responsible for would not.
+    let stays = user.is_some() && user != customer.owner;
+    if stays && facts.relations.contains(Relation::Cover) && !facts.relations.contains(Relation::Owner) && !leads(facts)
+    {
+        return reject("not_permitted");
     }
     match facts.document {
         None => reject("not_found"),

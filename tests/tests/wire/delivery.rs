@@ -75,6 +75,34 @@ async fn full_house(company: &Company) -> (Vec<CustomerId>, Vec<(CustomerId, Doc
 }
 
 #[tokio::test]
+async fn a_customer_in_which_one_writes_while_it_is_being_delivered_still_comes_whole() {
+    for company in Company::each().await {
+        let mut customers = Vec::new();
+        for name in ["一", "二", "三", "四", "五", "六"] {
+            let customer = company.customer_of("wang", name).await;
+            let note = json!({ "note": "长".repeat(1_500) });
+            let fields = note.as_object().unwrap();
+            create_document(company.app(), company.asker("wang"), customer, Kind::Visit, fields)
+                .await
+                .unwrap();
+            customers.push(customer);
+        }
+        let mut boss = company.phone("boss").await;
+        boss.page_bytes_max = 4_096;
+        let request = boss.request();
+        assert!(boss.send(request).await.unwrap().unwrap().more);
+        // He writes in all of them: each comes into a scope whose turn in the delivery is over.
+        let visits: Vec<_> = customers
+            .iter()
+            .map(|customer| boss.write(*customer, Kind::Visit, &[text("note", "by boss")]))
+            .collect();
+        assert_eq!(boss.push(&visits).await, [ACCEPTED; 6]);
+        boss.pull().await;
+        oracle::check(&company, "boss", &boss, &customers).await;
+    }
+}
+
+#[tokio::test]
 async fn every_role_gets_what_it_may_read_and_nothing_else_page_by_page() {
     for company in Company::each().await {
         let (customers, _) = full_house(&company).await;

@@ -1,24 +1,22 @@
 //! The changes of a message: read what they refer to, let the hub decide, and turn the decisions into a job.
 
+mod facts;
 mod recovered;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    num::NonZeroU64,
-};
+use std::{collections::BTreeSet, num::NonZeroU64};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use sync_core::{
     airlock::Trial,
-    document::{ChangeId, Kind},
+    document::Kind,
     hub::{
         BeforeLoss, ChangeDecision, CustomerStanding, ExistingDocument, KnownRefusal, PushedDocument, decide_document,
     },
-    ids::{ActorId, CustomerId, DeviceId, DocumentId, LogId, OrgId, UserId},
+    ids::{CustomerId, DeviceId, DocumentId, LogId, OrgId, UserId},
     projection::project,
     protocol::{
-        compare::{Behind, is_fixed},
+        compare::is_fixed,
         message::{PushDocument, RetryReason, SyncRequest, Verdict, document_id},
         oplist,
     },
@@ -28,23 +26,21 @@ use sync_core::{
 };
 use uuid::Uuid;
 
+pub(super) use self::facts::{Facts, read_facts, read_losses};
 use super::{
-    late::{self, Losses, Taken},
+    late::{self, Taken},
     standing::Standing,
     write::{Target, document_write, entered_scope},
 };
 use crate::{
-    actions::{ActionError, commit::Job, edit::load_error},
+    actions::commit::Job,
     seam::Seam,
     storage::{
-        Tx,
         audit::AuditRow,
-        documents::{self, LoadedDocument, NewChange},
+        documents::{LoadedDocument, NewChange},
         erasures::EquivocationRow,
-        ownership::{self, Assignment, CardSummary},
-        recovery,
-        scopes::Membership,
-        verdicts::{self, ActorRow, RefusalRow},
+        ownership::CardSummary,
+        verdicts::{ActorRow, RefusalRow},
     },
 };
 
@@ -58,23 +54,6 @@ const DERIVED_VERSION: usize = 5;
 const FORGERIES: [&str; 2] = ["actor_unknown", "actor_foreign"];
 /// The same code of a change by an actor that writes no more.
 const FROZEN: &str = "actor_frozen";
-
-/// Everything the hub needs to know for one message, read in one snapshot.
-pub(super) struct Facts {
-    pub(super) head: i64,
-    pub(super) assignments: BTreeMap<CustomerId, Assignment>,
-    pub(super) memberships: BTreeMap<CustomerId, Vec<Membership>>,
-    pub(super) lost_claims: Vec<CustomerId>,
-    pub(super) losses: Losses,
-    pub(super) loaded: BTreeMap<DocumentId, LoadedDocument>,
-    pub(super) refusals: BTreeMap<(DocumentId, ChangeId), RefusalRow>,
-    pub(super) actors: BTreeMap<ActorId, ActorRow>,
-    pub(super) quarantined_bytes: i64,
-    /// Customers that the device believed to be somebody else's than this server, when it came back from a backup.
-    pub(super) believed: BTreeSet<CustomerId>,
-    /// Who stands behind changes that the device did not make itself.
-    pub(super) behind: BTreeMap<ActorId, Behind>,
-}
 
 /// A document of the message with its id and customer.
 pub(super) struct Pushed<'a> {
@@ -103,66 +82,6 @@ pub(super) fn name_documents(org: OrgId, request: &SyncRequest) -> Vec<Pushed<'_
             }
         })
         .collect()
-}
-
-/// Reads the facts, but for what [`read_losses`] adds.
-pub(super) async fn read_facts(
-    tx: &mut Tx,
-    pusher: &Pusher<'_>,
-    head: i64,
-    request: &SyncRequest,
-    pushed: &[Pushed<'_>],
-) -> Result<Facts, ActionError> {
-    let org = pusher.org;
-    let documents: Vec<DocumentId> = pushed.iter().filter_map(|pushed| pushed.document).collect();
-    let mut actors: Vec<ActorId> = request.actors.clone();
-    for message in pushed {
-        let Some(kind) = message.kind else { continue };
-        // The author stands first in an op-list; a body that cannot be read is judged later.
-        actors.extend(
-            message
-                .message
-                .changes
-                .iter()
-                .filter_map(|body| Some(oplist::decode(body, kind).ok()?.actor)),
-        );
-    }
-    actors.sort_unstable();
-    actors.dedup();
-    let behind = recovered::read_behind(tx, pusher, request).await?;
-    let loaded = documents::load(tx, org, &documents).await.map_err(load_error)?;
-    let (assignments, memberships) = ownership::list_with_memberships(tx, org, &request.customers, None).await?;
-    Ok(Facts {
-        head,
-        refusals: verdicts::list_refusals(tx, org, &documents).await?,
-        actors: verdicts::list_actors(tx, org, &actors).await?,
-        assignments,
-        memberships,
-        loaded,
-        lost_claims: Vec::new(),
-        losses: Losses::default(),
-        quarantined_bytes: 0,
-        believed: BTreeSet::new(),
-        behind,
-    })
-}
-
-/// Adds what decides how something is refused or marked: lost claims, what the device knows of losses, what it has in
-/// quarantine.
-pub(super) async fn read_losses(
-    tx: &mut Tx,
-    pusher: &Pusher<'_>,
-    request: &SyncRequest,
-    facts: &mut Facts,
-) -> Result<(), ActionError> {
-    let org = pusher.org;
-    facts.lost_claims = verdicts::list_lost_claims(tx, org, pusher.user, &request.customers).await?;
-    facts.losses = Losses::read(tx, pusher, &facts.memberships, facts.head).await?;
-    facts.quarantined_bytes = verdicts::quarantined_bytes(tx, org, pusher.device).await?;
-    if !pusher.recovers {
-        facts.believed = recovery::list_believed(tx, org, pusher.device, &request.customers).await?;
-    }
-    Ok(())
 }
 
 /// Who pushes.

@@ -82,7 +82,11 @@ pub(in crate::http) async fn view(
         ViewedCustomer {
             id: item.customer.id.0,
             name: item.customer.name,
-            relations: item.relations.iter().map(|relation| relation.storage_name()).collect(),
+            relations: item
+                .relations
+                .iter()
+                .map(sync_core::visibility::Relation::name)
+                .collect(),
             rights: kinds
                 .into_iter()
                 .filter(|(_, rights)| !rights.is_empty())
@@ -158,7 +162,7 @@ impl WhyAnswer {
                 .grounds
                 .iter()
                 .map(|ground| GroundShape {
-                    relation: ground.relation.storage_name(),
+                    relation: ground.relation.name(),
                     cells: ground
                         .cells
                         .iter()
