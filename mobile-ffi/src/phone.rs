@@ -31,8 +31,10 @@ mod meta {
     pub(super) const TOKEN: &str = "token";
     /// Who has signed in, as `{"id","login","name"}`.
     pub(super) const ME: &str = "me";
-    /// In which file, of which installation, the store was used last.
-    pub(super) const INSTALL: &str = "install";
+    /// In which file the store was used last.
+    pub(super) const INSTALL_FILE: &str = "install_file";
+    /// In which installation of the app, as the app named it.
+    pub(super) const INSTALL_APP: &str = "install_app";
     /// There while the store is a copy whose person has not signed in on it.
     pub(super) const COPIED: &str = "copied";
     /// There while flight mode is on.

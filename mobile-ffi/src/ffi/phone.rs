@@ -32,6 +32,8 @@ pub struct Phone {
     desk: Mutex<Engine>,
     /// What asks the server, one call at a time.
     line: Mutex<Engine>,
+    /// What the app knows this installation by, for every connection that is opened later.
+    installation: Mutex<Option<Vec<u8>>>,
     observers: Arc<Observers>,
 }
 
@@ -53,6 +55,7 @@ impl Phone {
                 folder,
                 desk: Mutex::new(engine(desk)?),
                 line: Mutex::new(engine(line)?),
+                installation: Mutex::default(),
                 observers: Arc::default(),
             }))
         })
@@ -68,6 +71,7 @@ impl Phone {
         guarded(|| {
             self.take_line()?.bind_install(&installation);
             locked(&self.desk).bind_install(&installation);
+            *locked(&self.installation) = Some(installation);
             Ok(())
         })
     }
@@ -258,7 +262,11 @@ impl Phone {
 
     /// For what does not wait for a sync.
     fn another_line(&self) -> Result<Engine, PhoneError> {
-        engine(Store::open(&self.folder)?)
+        let mut line = engine(Store::open(&self.folder)?)?;
+        if let Some(installation) = &*locked(&self.installation) {
+            line.bind_install(installation);
+        }
+        Ok(line)
     }
 }
 
@@ -275,6 +283,6 @@ fn check_key(key: EncryptionKey) -> Result<StoreKey, PhoneError> {
 }
 
 // A call that panicked has rolled its transaction back; what it held is whole.
-fn locked(engine: &Mutex<Engine>) -> MutexGuard<'_, Engine> {
-    engine.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }

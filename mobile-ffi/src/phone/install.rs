@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use sync_core::{
     ids::ActorId,
     replica::{Replica, Store as _},
+    time::Timestamp,
 };
 
 use super::{Phone, meta};
@@ -22,16 +23,13 @@ impl<T> Phone<T> {
         self.install_checked = false;
     }
 
-    /// Where the store lies now; none where nothing tells.
-    fn install(&self) -> Option<[u8; 32]> {
-        let file = self.store.file_mark();
-        if file.is_none() && self.installation.is_none() {
-            return None;
-        }
-        let hash = Sha256::new()
-            .chain_update(file.unwrap_or_default())
-            .chain_update(self.installation.as_deref().unwrap_or_default());
-        Some(hash.finalize().into())
+    /// Where the store lies now, each as far as it is known.
+    pub(super) fn install_now(&self) -> Install {
+        let app = self.installation.as_deref();
+        Install([
+            (meta::INSTALL_FILE, self.store.file_mark()),
+            (meta::INSTALL_APP, app.map(|app| Sha256::digest(app).into())),
+        ])
     }
 
     /// Gives a copied store a new actor: what is pending is issued again under it. Once for each opening.
@@ -39,45 +37,84 @@ impl<T> Phone<T> {
         if self.install_checked {
             return Ok(());
         }
-        let (Some(here), None) = (self.install(), self.store.tombstone()?) else {
+        if self.store.tombstone()?.is_some() {
             self.install_checked = true;
             return Ok(());
-        };
-        let known = self
+        }
+        let here = self.install_now();
+        let (is_enrolled, is_known) = self
             .store
-            .read::<_, PhoneError>(|tx| Ok((tx.state()?.is_some(), tx.meta(meta::INSTALL)?)))?;
-        if !known.0 || known.1.as_deref() == Some(&here[..]) {
-            self.install_checked = known.0;
+            .read::<_, PhoneError>(|tx| Ok((tx.state()?.is_some(), here.is_known(tx)?)))?;
+        if !is_enrolled || is_known {
+            self.install_checked = is_enrolled;
             return Ok(());
         }
         let (now, fresh) = (self.seam.now(), ActorId(self.seam.random()));
-        self.store.write::<_, PhoneError>(|tx| {
+        let moved = self.store.write::<_, PhoneError>(|tx| {
             // Another process may have been faster.
-            let known = tx.meta(meta::INSTALL)?;
-            if known.as_ref().is_some_and(|known| known[..] != here[..]) {
-                Replica::open(tx)?.take_actor(fresh, now)?;
-                tx.put_meta(meta::COPIED, &[1])?;
-                tx.delete_meta(meta::TOKEN)?;
+            let moved = here.differs(tx)?;
+            if moved {
+                count_as_copied(tx, fresh, now)?;
             }
-            Ok(tx.put_meta(meta::INSTALL, &here)?)
+            here.note(tx)?;
+            Ok(moved)
         })?;
-        self.token = None;
+        if moved {
+            self.token = None;
+        }
         self.install_checked = true;
         Ok(())
     }
 
     /// Notes that the person has signed in on the store as it is here.
-    pub(super) fn settle_install(here: Option<[u8; 32]>, tx: &mut StoreTx<'_>) -> Result<(), PhoneError> {
+    pub(super) fn settle_install(here: &Install, tx: &mut StoreTx<'_>) -> Result<(), PhoneError> {
         tx.delete_meta(meta::COPIED)?;
-        if let Some(here) = here {
-            tx.put_meta(meta::INSTALL, &here)?;
+        here.note(tx)
+    }
+}
+
+/// Where a store lies: the file, and the installation of the app, under the keys at which they are noted. They are
+/// compared one by one and only where both are known, so that an app which begins to name its installation is no copy.
+pub(super) struct Install([(&'static str, Option<[u8; 32]>); 2]);
+
+impl Install {
+    fn known(&self) -> impl Iterator<Item = (&'static str, [u8; 32])> + '_ {
+        self.0.iter().filter_map(|(key, mark)| Some((*key, (*mark)?)))
+    }
+
+    /// Whether all of it is as it was noted.
+    fn is_known(&self, tx: &mut StoreTx<'_>) -> Result<bool, PhoneError> {
+        for (key, mark) in self.known() {
+            if tx.meta(key)?.as_deref() != Some(&mark[..]) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether something else was noted.
+    fn differs(&self, tx: &mut StoreTx<'_>) -> Result<bool, PhoneError> {
+        for (key, mark) in self.known() {
+            if tx.meta(key)?.is_some_and(|noted| noted[..] != mark[..]) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn note(&self, tx: &mut StoreTx<'_>) -> Result<(), PhoneError> {
+        for (key, mark) in self.known() {
+            tx.put_meta(key, &mark)?;
         }
         Ok(())
     }
+}
 
-    pub(super) fn install_now(&self) -> Option<[u8; 32]> {
-        self.install()
-    }
+/// From now on this store writes under a new actor, and does not speak to the server before its person has signed in.
+pub(super) fn count_as_copied(tx: &mut StoreTx<'_>, fresh: ActorId, now: Timestamp) -> Result<(), PhoneError> {
+    Replica::open(tx)?.take_actor(fresh, now)?;
+    tx.put_meta(meta::COPIED, &[1])?;
+    Ok(tx.delete_meta(meta::TOKEN)?)
 }
 
 /// What a person is told whose phone is a copy.

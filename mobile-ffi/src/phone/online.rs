@@ -27,6 +27,8 @@ const TOKEN_LIFETIME_MS: i64 = 600_000;
 const PROOFS_MAX: u32 = 3;
 /// A token is renewed this long before it ends.
 const TOKEN_MARGIN_MS: i64 = 15_000;
+/// How many messages a copy that goes on as its device leaves out: more than the other can have sent since it was made.
+const COPY_MESSAGES: u64 = 1 << 32;
 /// What the proof of the device's key begins with.
 const PROOF_CONTEXT: &[u8] = b"fieldpool token v1";
 
@@ -118,7 +120,7 @@ impl<T: Transport> Phone<T> {
                 ));
             }
             Replica::enroll(tx, identity, now)?;
-            Self::settle_install(here, tx)?;
+            Self::settle_install(&here, tx)?;
             tx.put_meta(meta::SERVER, server.trim_end_matches('/').as_bytes())?;
             tx.put_meta(meta::KEY, &key.to_bytes())?;
             tx.put_meta(meta::ME, me.to_string().as_bytes())?;
@@ -192,22 +194,24 @@ impl<T: Transport> Phone<T> {
     }
 
     fn prove(&mut self, now: Timestamp) -> Result<String, PhoneError> {
+        self.refuse_copied()?;
         let answer = self.prove_until_heard(None)?;
         let standing = standing_of(&answer);
-        self.keep_token(&answer, now, |replica| Ok(replica.handle_standing(standing)?))
+        self.keep_token(&answer, now, |tx| Ok(Replica::open(tx)?.handle_standing(standing)?))
     }
 
     /// Proves the device's key together with the person's password: the phone may go on after its lease has run out.
     pub(super) fn sign_in_again(&mut self, login: &str, password: &str) -> Result<(), PhoneError> {
+        self.refuse_copied()?;
         let now = self.seam.now();
         let answer = self.prove_until_heard(Some((login, password)))?;
         let standing = standing_of(&answer);
-        self.keep_token(&answer, now, |replica| Ok(replica.unlock(standing, now)?))?;
+        self.keep_token(&answer, now, |tx| Ok(Replica::open(tx)?.unlock(standing, now)?))?;
         Ok(())
     }
 
     /// Somebody who works here no longer signs in on the phone that is his: it is no new device, and hands in what it
-    /// holds.
+    /// holds. It may be a copy: it goes on as that device then, far beyond the messages which the other has sent.
     fn sign_in_to_leave(&mut self, login: &str, password: &str, refusal: String) -> Result<Value, PhoneError> {
         let refused = || PhoneError::refused("account_not_active", refusal.clone());
         if self.store.tombstone()?.is_some() {
@@ -219,24 +223,39 @@ impl<T: Transport> Phone<T> {
         let me: Option<Value> = me.and_then(|me| serde_json::from_slice(&me).ok());
         match (state, me) {
             (Some(state), Some(me)) if me["login"] == login => {
-                self.sign_in_again(login, password)?;
+                self.check_install()?;
+                let (now, here) = (self.seam.now(), self.install_now());
+                let answer = self.prove_until_heard(Some((login, password)))?;
+                let standing = standing_of(&answer);
+                self.keep_token(&answer, now, |tx| {
+                    Replica::open(tx)?.unlock(standing, now)?;
+                    if tx.meta(meta::COPIED)?.is_some() {
+                        Replica::open(tx)?.skip_messages(COPY_MESSAGES)?;
+                    }
+                    Self::settle_install(&here, tx)
+                })?;
                 Ok(json!({"user": me, "device": state.device, "org": state.org}))
             }
             _ => Err(refused()),
         }
     }
 
-    fn prove_until_heard(&mut self, person: Option<(&str, &str)>) -> Result<Value, PhoneError> {
+    /// A copy does not speak for the device that it was made of.
+    fn refuse_copied(&mut self) -> Result<(), PhoneError> {
         self.check_install()?;
-        let (state, key, copied) = self
+        let copied = self
             .store
-            .read::<_, PhoneError>(|tx| Ok((tx.state()?, tx.meta(meta::KEY)?, tx.meta(meta::COPIED)?.is_some())))?;
+            .read::<_, PhoneError>(|tx| Ok(tx.meta(meta::COPIED)?.is_some()))?;
+        if copied { Err(install::copied()) } else { Ok(()) }
+    }
+
+    fn prove_until_heard(&mut self, person: Option<(&str, &str)>) -> Result<Value, PhoneError> {
+        let (state, key) = self
+            .store
+            .read::<_, PhoneError>(|tx| Ok((tx.state()?, tx.meta(meta::KEY)?)))?;
         let unknown =
             || PhoneError::SignInRequired("nobody has signed in on this phone yet; enroll it first".to_owned());
         let state = state.ok_or_else(unknown)?;
-        if copied {
-            return Err(install::copied());
-        }
         let key: [u8; 32] = key.and_then(|key| key.try_into().ok()).ok_or_else(unknown)?;
         let mut proofs = 0;
         loop {
@@ -254,13 +273,13 @@ impl<T: Transport> Phone<T> {
         &mut self,
         answer: &Value,
         now: Timestamp,
-        step: impl FnOnce(&mut Replica<'_, StoreTx<'_>>) -> Result<(), PhoneError>,
+        step: impl FnOnce(&mut StoreTx<'_>) -> Result<(), PhoneError>,
     ) -> Result<String, PhoneError> {
         let token = Token::of(answer, now).unwrap_or_default();
         let kept = serde_json::to_vec(&token).unwrap_or_default();
         self.store.write::<_, PhoneError>(|tx| {
             tx.put_meta(meta::TOKEN, &kept)?;
-            step(&mut Replica::open(tx)?)
+            step(tx)
         })?;
         let text = token.text.clone();
         self.token = Some(token);

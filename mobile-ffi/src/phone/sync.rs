@@ -273,6 +273,14 @@ impl<T: Transport> Phone<T> {
             401 => "reauthenticate",
             _ => problem.code.as_str(),
         };
+        if code == "actor_conflict" {
+            // Another store has spoken as this device: nothing more is sent under the name that both have.
+            let fresh = ActorId(self.seam.random());
+            self.store
+                .write::<_, PhoneError>(|tx| install::count_as_copied(tx, fresh, now))?;
+            self.token = None;
+            return Ok(AfterProblem::Stop);
+        }
         self.engine(|replica| Ok(replica.handle_problem(code, now)?))
     }
 

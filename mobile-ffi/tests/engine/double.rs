@@ -40,6 +40,8 @@ pub(crate) struct Script {
     pub(crate) wiped: usize,
     /// Every sync is answered with this status and code.
     pub(crate) refuses: Option<(u16, &'static str)>,
+    /// The person is leaving: no new device, and proofs are answered so.
+    pub(crate) leaving: bool,
     /// It does not hear of wipes.
     pub(crate) deaf: bool,
 }
@@ -73,6 +75,16 @@ impl Transport for Double {
             })
         };
         match request.path.as_str() {
+            "/v1/devices" if self.0.borrow().leaving => {
+                return Ok(Response {
+                    status: 403,
+                    retry_after_s: None,
+                    body: json!({"code": "account_not_active"}).to_string().into_bytes(),
+                });
+            }
+            "/v1/token" if self.0.borrow().leaving => {
+                return json(json!({"token": "t", "state": "offboarding"}));
+            }
             "/v1/devices" => {
                 return json(json!({"device": id(3), "user": id(2), "org": id(1), "login": "li", "name": "李雷"}));
             }

@@ -164,6 +164,93 @@ fn t044_a_store_of_another_installation_takes_a_new_actor_whatever_its_file_says
     assert_eq!(other.customer(customer).unwrap()["visits"].as_array().unwrap().len(), 2);
 }
 
+/// What the process before left, opened by the next.
+fn next_process(phone: mobile_ffi::Phone<Double>, wire: &Double, seed: u64) -> mobile_ffi::Phone<Double> {
+    let mut next = mobile_ffi::Phone::new(
+        phone.into_store(),
+        wire.clone(),
+        mobile_ffi::Seam::simulated(seed, START),
+    );
+    next.set_patience(1);
+    next
+}
+
+#[test]
+fn an_app_that_begins_to_name_its_installation_or_opens_the_store_without_is_no_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut phone, wire) = phone_in(&folder.path().join("phone"), 83);
+    let customer = phone_with_customer(&mut phone, &wire, 83);
+    phone.customer(customer).unwrap();
+    let actor = phone.state().unwrap().unwrap().actor;
+    // An update of the app, then an engine that was not told of it, then the app again.
+    for (seed, installation) in [(2, Some(b"this device")), (3, None), (4, Some(b"this device"))] {
+        phone = next_process(phone, &wire, seed);
+        if let Some(installation) = installation {
+            phone.bind_install(installation);
+        }
+        phone.customer(customer).unwrap();
+        phone.sync().unwrap();
+        assert_eq!(phone.state().unwrap().unwrap().actor, actor);
+    }
+    let mut other = next_process(phone, &wire, 5);
+    other.bind_install(b"another device");
+    other.customer(customer).unwrap();
+    assert_ne!(other.state().unwrap().unwrap().actor, actor, "it was noted");
+}
+
+#[test]
+fn t044_a_phone_that_another_has_spoken_as_takes_a_new_actor_at_once_and_sends_no_more_under_the_old_one() {
+    let (mut phone, wire) = phone();
+    let customer = phone_with_customer(&mut phone, &wire, 84);
+    phone
+        .add(customer, Kind::Visit, &words(Kind::Visit, &["note=a"]))
+        .unwrap();
+    let actor = phone.state().unwrap().unwrap().actor;
+    wire.0.borrow_mut().refuses = Some((409, "actor_conflict"));
+    assert_eq!(phone.sync().unwrap_err().error.code(), "sign_in_required");
+    assert_ne!(phone.state().unwrap().unwrap().actor, actor);
+    wire.0.borrow_mut().refuses = None;
+    let sent = wire.requests().len();
+    let mut phone = next_process(phone, &wire, 6);
+    assert_eq!(phone.sync().unwrap_err().error.code(), "sign_in_required");
+    assert_eq!(
+        wire.requests().len(),
+        sent,
+        "it does not get through with a higher number"
+    );
+    phone.enroll("http://double", "li", "secret", "phone").unwrap();
+    assert_eq!(phone.sync().unwrap().verdicts.accepted, 1);
+    assert!(phone.outbox().unwrap().is_empty());
+}
+
+#[test]
+fn the_copied_phone_of_somebody_who_leaves_hands_in_what_it_holds_once_he_has_signed_in() {
+    let (mut phone, wire) = phone();
+    let customer = phone_with_customer(&mut phone, &wire, 85);
+    phone.bind_install(b"this device");
+    phone
+        .add(customer, Kind::Visit, &words(Kind::Visit, &["note=a"]))
+        .unwrap();
+    wire.0.borrow_mut().leaving = true;
+    let mut copy = next_process(phone, &wire, 7);
+    copy.bind_install(b"another device");
+    assert_eq!(copy.sync().unwrap_err().error.code(), "sign_in_required");
+    // The lease alone is no way round it.
+    assert_eq!(copy.unlock("secret").unwrap_err().code(), "sign_in_required");
+    let before = copy.state().unwrap().unwrap().message;
+    copy.enroll("http://double", "li", "secret", "phone").unwrap();
+    assert_eq!(copy.status().unwrap()["state"], "offboarding");
+    assert_eq!(copy.sync().unwrap().verdicts.accepted, 1);
+    assert!(
+        wire.last().message > before + 1_000_000,
+        "beyond what the other can have sent"
+    );
+    // Once more is a sign-in as any other.
+    let before = copy.state().unwrap().unwrap().message;
+    copy.enroll("http://double", "li", "secret", "phone").unwrap();
+    assert_eq!(copy.state().unwrap().unwrap().message, before);
+}
+
 #[test]
 fn on_a_phone_whose_person_leaves_nothing_new_is_recorded_and_all_is_read_until_it_goes() {
     let (mut phone, wire) = phone();

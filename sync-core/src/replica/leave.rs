@@ -61,6 +61,15 @@ impl<S: Store> Replica<'_, S> {
         self.save()
     }
 
+    /// Leaves out so many numbers of messages: another store may have sent some as the same device.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn skip_messages(&mut self, count: u64) -> ReplicaResult<(), S> {
+        self.state.message = self.state.message.saturating_add(count);
+        self.save()
+    }
+
     /// Notes how late it is, so that a clock that is set, back or forth, does not make the lease longer.
     ///
     /// # Errors
