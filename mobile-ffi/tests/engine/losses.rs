@@ -100,6 +100,40 @@ fn fewer_rights_drop_only_what_may_no_longer_be_read() {
 }
 
 #[test]
+fn t042_fewer_rights_after_a_new_log_drop_nothing_before_all_has_been_compared() {
+    use sync_core::protocol::compare::Compared;
+    let (mut phone, wire) = phone();
+    let customer = phone_with_customer(&mut phone, &wire, 75);
+    let contact = phone
+        .add(customer, Kind::Contact, &words(Kind::Contact, &["name=Wang"]))
+        .unwrap();
+    phone.sync().unwrap();
+    let compared = |again| {
+        move |message: &sync_core::protocol::message::SyncRequest| {
+            let mut answer = page().accepting(message);
+            answer.compared = Some(Compared::Same { again });
+            Ok(Some(answer))
+        }
+    };
+    // The restored server believes him to be another's; it is still getting back what it had.
+    wire.then(move |_| {
+        let mut answer = page().access(customer, Some(Relation::Team));
+        answer.reset = true;
+        Ok(Some(answer))
+    });
+    wire.then(|message| Ok(Some(page().accepting(message))));
+    wire.then(compared(true));
+    phone.sync().unwrap();
+    assert_eq!(phone.status().unwrap()["documents"], 2);
+    wire.then(|_| Ok(Some(page())));
+    wire.then(compared(false));
+    phone.sync().unwrap();
+    phone.sync().unwrap();
+    assert_eq!(phone.document(contact).unwrap_err().code(), "not_found");
+    assert_eq!(phone.status().unwrap()["documents"], 1);
+}
+
+#[test]
 fn a_single_document_that_is_gone_is_dropped() {
     let (mut phone, wire) = phone();
     let customer = phone_with_customer(&mut phone, &wire, 74);

@@ -153,11 +153,11 @@ impl<S: Store> Replica<'_, S> {
                 }
             }
         }
-        self.finish_losses(&mut progress)?;
         if !progress.more {
             self.state.last_sync = Some(now);
             self.state.recovering = false;
         }
+        self.finish_losses(&mut progress)?;
         self.store.put_in_flight(None).map_err(ReplicaError::Store)?;
         if let Some(order) = response.and_then(|response| response.wipe.as_ref()) {
             self.handle_wipe(order, &mut progress)?;
