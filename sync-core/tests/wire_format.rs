@@ -222,6 +222,30 @@ fn messages() -> Vec<(String, String)> {
     ]
 }
 
+#[test]
+fn what_a_device_compares_names_each_document_once_and_so_many_actors_in_all() {
+    let held = |byte: u8, actors: u64| {
+        let actors = (0..actors).map(|number| {
+            let mut actor = [7; 16];
+            actor[..8].copy_from_slice(&number.to_be_bytes());
+            (ActorId(actor), 1)
+        });
+        HeldDocument::new(DocumentId(id(byte)), actors)
+    };
+    let reads = |documents: Vec<HeldDocument>| {
+        let said = Compare::Documents {
+            buckets: vec![9],
+            documents,
+        };
+        postcard::from_bytes::<Compare>(&postcard::to_stdvec(&said).unwrap()).is_ok()
+    };
+    assert!(reads(vec![held(1, 2), held(2, 2)]));
+    assert!(!reads(vec![held(1, 2), held(1, 3)]));
+    assert!(reads((1..=5).map(|byte| held(byte, 10_000)).collect()));
+    assert!(!reads((1..=6).map(|byte| held(byte, 9_000)).collect()));
+    assert!(held(1, 2).is_within(&held(1, 3)) && !held(1, 3).is_within(&held(1, 2)));
+}
+
 fn intent(action: IntentAction) -> Intent {
     Intent {
         id: IntentId(id(4)),

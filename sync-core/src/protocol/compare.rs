@@ -1,7 +1,9 @@
 //! How a device and the server find out where they differ: sums over what the device holds, of everything, then by
 //! bucket, then the documents of the buckets that differ. What differs is healed in both directions; nothing is wiped.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -12,7 +14,8 @@ use crate::{
 use super::{
     bounded,
     limits::{
-        COMPARED_ACTORS_MAX, COMPARED_DOCUMENTS_MAX, MESSAGE_BEHIND_MAX, MESSAGE_BELIEFS_MAX, MESSAGE_WANTED_MAX,
+        COMPARED_ACTORS_MAX, COMPARED_DOCUMENTS_MAX, MESSAGE_BEHIND_MAX, MESSAGE_BELIEFS_MAX,
+        MESSAGE_COMPARED_ACTORS_MAX, MESSAGE_WANTED_MAX,
     },
 };
 
@@ -58,7 +61,7 @@ pub enum Compare {
         #[serde(deserialize_with = "bounded::list::<_, _, BUCKETS>")]
         buckets: Vec<u8>,
         /// What they hold.
-        #[serde(deserialize_with = "bounded::list::<_, _, COMPARED_DOCUMENTS_MAX>")]
+        #[serde(deserialize_with = "held_documents")]
         documents: Vec<HeldDocument>,
     },
 }
@@ -124,12 +127,15 @@ impl HeldDocument {
         bucket_of(self.document)
     }
 
-    /// Whether the other one holds everything that this one does.
+    /// Whether the other one holds everything that this one does. Both lists are in order; one that is not, as a device
+    /// may say it, holds less.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
-        self.actors
-            .iter()
-            .all(|(actor, seq)| other.actors.iter().any(|(known, last)| known == actor && last >= seq))
+        let mut others = other.actors.iter();
+        self.actors.iter().all(|(actor, seq)| {
+            let found = others.find(|(known, _)| known >= actor);
+            found.is_some_and(|(known, last)| known == actor && last >= seq)
+        })
     }
 
     /// A number for each actor.
@@ -145,6 +151,31 @@ impl HeldDocument {
             u128::from_le_bytes(item)
         })
     }
+}
+
+/// Documents as a device says them: each once, with no more actors in all than one message compares.
+fn held_documents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HeldDocument>, D::Error> {
+    let documents: Vec<HeldDocument> = bounded::list::<_, _, COMPARED_DOCUMENTS_MAX>(deserializer)?;
+    let named: BTreeSet<DocumentId> = documents.iter().map(|held| held.document).collect();
+    if named.len() < documents.len() {
+        return Err(D::Error::custom("a document is said twice"));
+    }
+    let actors: usize = documents.iter().map(|held| held.actors.len()).sum();
+    if actors > MESSAGE_COMPARED_ACTORS_MAX {
+        return Err(D::Error::custom("more actors than are compared in one message"));
+    }
+    Ok(documents)
+}
+
+/// The first of these documents that one message compares.
+#[must_use]
+pub fn fitting(documents: impl IntoIterator<Item = HeldDocument>) -> Vec<HeldDocument> {
+    let mut actors = 0;
+    let fitting = documents.into_iter().take_while(|held| {
+        actors += held.actors.len();
+        actors <= MESSAGE_COMPARED_ACTORS_MAX
+    });
+    fitting.take(COMPARED_DOCUMENTS_MAX).collect()
 }
 
 /// In which bucket a document is.

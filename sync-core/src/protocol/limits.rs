@@ -30,6 +30,8 @@ pub const MESSAGE_BELIEFS_MAX: usize = 1_000;
 pub const COMPARED_DOCUMENTS_MAX: usize = 5_000;
 /// Actors of one document that are compared.
 pub const COMPARED_ACTORS_MAX: usize = 10_000;
+/// Actors of all documents that a message compares: ten for each document, and about a megabyte.
+pub const MESSAGE_COMPARED_ACTORS_MAX: usize = 50_000;
 /// Bytes of one change.
 pub const CHANGE_BYTES_MAX: usize = 64 * 1024;
 /// Operations of one change.

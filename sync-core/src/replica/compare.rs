@@ -2,8 +2,8 @@
 //! that in both directions: what is missing here is asked for, what is missing there is offered.
 
 use crate::protocol::{
-    compare::{Behind, Belief, Compare, Compared, HeldDocument, HeldSum, Reconcile, bucket_of},
-    limits::{COMPARED_DOCUMENTS_MAX, MESSAGE_BELIEFS_MAX},
+    compare::{self, Behind, Belief, Compare, Compared, HeldDocument, HeldSum, Reconcile, bucket_of},
+    limits::{COMPARED_DOCUMENTS_MAX, MESSAGE_BELIEFS_MAX, MESSAGE_COMPARED_ACTORS_MAX},
 };
 
 use super::{AccessRow, Checking, OutboxEntry, Replica, ReplicaError, ReplicaResult, Store};
@@ -70,7 +70,7 @@ impl<S: Store> Replica<'_, S> {
                 let buckets = fitting(buckets, &held).to_vec();
                 let documents = held.into_iter().filter(|held| buckets.contains(&held.bucket()));
                 Compare::Documents {
-                    documents: documents.take(COMPARED_DOCUMENTS_MAX).collect(),
+                    documents: compare::fitting(documents),
                     buckets,
                 }
             }
@@ -180,10 +180,13 @@ fn belief(row: &AccessRow) -> Belief {
 
 /// The first of these buckets whose documents fit into one message: at least one.
 fn fitting<'a>(buckets: &'a [u8], held: &[HeldDocument]) -> &'a [u8] {
-    let mut documents = 0;
+    let (mut documents, mut actors) = (0, 0);
     let count = buckets.iter().take_while(|bucket| {
-        documents += held.iter().filter(|held| bucket_of(held.document) == **bucket).count();
-        documents <= COMPARED_DOCUMENTS_MAX
+        for held in held.iter().filter(|held| bucket_of(held.document) == **bucket) {
+            documents += 1;
+            actors += held.actors.len();
+        }
+        documents <= COMPARED_DOCUMENTS_MAX && actors <= MESSAGE_COMPARED_ACTORS_MAX
     });
     let count = count.count().max(1).min(buckets.len());
     &buckets[..count]

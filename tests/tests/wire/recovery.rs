@@ -165,6 +165,22 @@ async fn t042_a_device_and_the_server_find_what_differs_by_halving_and_lose_noth
         };
         assert_eq!((wanted, offered), (vec![card], vec![unseen.document]));
 
+        // Of what was never his he learns no more than of what there is not.
+        let foreign = company.customer_of("li", "别家").await;
+        let theirs = HeldDocument::new(wang.card(foreign), [(wang.actor, 1)]);
+        let nothing = HeldDocument::new(wang.new_id(), [(wang.actor, 1)]);
+        let says = Compare::Documents {
+            buckets: vec![theirs.bucket(), nothing.bucket()],
+            documents: [vec![theirs.clone(), nothing.clone()], all.clone()].concat(),
+        };
+        let Compared::Differ { offered, .. } = compare(&mut wang, says).await else {
+            panic!("it says what differs");
+        };
+        assert_eq!(offered.len(), 2);
+        assert!(offered.contains(&theirs.document) && offered.contains(&nothing.document));
+        assert!(wang.losses.is_empty());
+        assert_eq!(company.number("SELECT COUNT(*) FROM eviction").await, 0);
+
         // What he may no longer read he is told, but not while the server is getting back what it had.
         office.pull().await;
         company.assign(gone, "li").await;

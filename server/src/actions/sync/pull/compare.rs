@@ -17,7 +17,7 @@ use crate::{
     storage::{
         StorageError, Tx,
         documents::{self, DocumentRow},
-        scopes,
+        recovery, scopes,
         verdicts::EvictionRow,
     },
 };
@@ -115,11 +115,8 @@ impl Pull<'_> {
         }
         for some in unknown.chunks(UNKNOWN_DOCUMENTS) {
             let rows = documents::list_by_id(tx, self.org(), some).await?;
-            let known: BTreeSet<DocumentId> = rows.iter().map(|row| row.document).collect();
+            let known = self.take_away(tx, &rows).await?;
             offered.extend(some.iter().filter(|document| !known.contains(document)));
-            if !self.puller.withholds_losses() {
-                self.take_away(tx, &rows).await?;
-            }
         }
         Ok(Compared::Differ {
             wanted,
@@ -129,10 +126,14 @@ impl Pull<'_> {
         })
     }
 
-    /// Tells the loss of documents that the device holds and its user may not read.
-    async fn take_away(&mut self, tx: &mut Tx, rows: &[DocumentRow]) -> Result<(), StorageError> {
+    /// Tells the loss of documents that the device holds and its user may not read. Gives those that it may know of: of
+    /// what was never his he learns no more than of what does not exist.
+    async fn take_away(&mut self, tx: &mut Tx, rows: &[DocumentRow]) -> Result<BTreeSet<DocumentId>, StorageError> {
+        let mut known = BTreeSet::new();
         let named: BTreeSet<CustomerId> = rows.iter().map(|row| row.customer).collect();
         let customers = Customers::read(tx, self.puller, &named).await?;
+        let asked: Vec<CustomerId> = named.into_iter().collect();
+        let believed = recovery::list_believed(tx, self.org(), self.puller.device, &asked).await?;
         let head = self.puller.head;
         for row in rows {
             let Some(assignment) = customers.assignments.get(&row.customer) else {
@@ -141,7 +142,14 @@ impl Pull<'_> {
             let memberships = customers.memberships(row.customer);
             let now = self.rights(&customers, row.customer, head);
             let may_read = document_access(now, self.puller.user, &row.facts(assignment.owner)).may_read();
-            if may_read && !row.erased {
+            let lost = self.puller.standing.last_loss(memberships, head);
+            // What only the lost time had given him is in no log; he has said so when the server came back.
+            let was_his = lost.is_some() || believed.contains(&row.customer);
+            if !may_read && !was_his {
+                continue;
+            }
+            known.insert(row.document);
+            if (may_read && !row.erased) || self.puller.withholds_losses() {
                 continue;
             }
             if !now.is_empty() {
@@ -149,8 +157,6 @@ impl Pull<'_> {
                 continue;
             }
             let relations = self.puller.standing.relations_at(memberships, head);
-            // As far as this log knows he may never have had it.
-            let lost = self.puller.standing.last_loss(memberships, head);
             let lost_seq = lost.map_or(head, |(seq, _)| seq);
             let told = self.evictions.iter().any(|eviction| eviction.customer == row.customer);
             if !told {
@@ -162,7 +168,7 @@ impl Pull<'_> {
                 self.page.push_access(assignment, now, relations, Some(lost_seq));
             }
         }
-        Ok(())
+        Ok(known)
     }
 }
 
