@@ -239,6 +239,7 @@ async fn a_device_that_does_not_exist_is_challenged_and_refused_like_a_wrong_pro
 async fn a_revoked_device_may_hand_in_for_some_days_and_is_told_so_at_once_then() {
     for (test, app) in with_wang().await {
         let phone = enrol(&app, 7).await;
+        let other = enrol(&app, 8).await;
         let token = body(prove(&app, &phone).await).await["token"]
             .as_str()
             .unwrap()
@@ -247,6 +248,15 @@ async fn a_revoked_device_may_hand_in_for_some_days_and_is_told_so_at_once_then(
         let now = test.app.seam.now();
         assert!(devices::revoke(&mut tx, phone.org, phone.device, now).await.unwrap());
         assert!(!devices::revoke(&mut tx, phone.org, phone.device, now).await.unwrap());
+        // The phone of somebody who leaves gets no new days by it.
+        let since = now.plus_ms(-1000);
+        let org = other.org;
+        devices::set_draining(&mut tx, org, other.user, Some(since))
+            .await
+            .unwrap();
+        assert!(devices::revoke(&mut tx, org, other.device, now).await.unwrap());
+        let (_, revoked_at) = devices::find_state(&mut tx, org, other.device).await.unwrap().unwrap();
+        assert_eq!(revoked_at, Some(since));
         tx.commit().await.unwrap();
         // With a token from before, too.
         assert_eq!(text(who(&test.app, &token).await).await, "wang true");

@@ -8,14 +8,15 @@ use sync_core::{
 use super::DeviceState;
 use crate::storage::{StorageError, Tx, on};
 
-/// Takes the right of an active device away; `false`: it was none.
+/// Takes the right of an active device away; `false`: it was none. Somebody who leaves gets no more time to hand in by
+/// it than he had.
 ///
 /// # Errors
 /// The driver's.
 pub async fn revoke(tx: &mut Tx, org: OrgId, device: DeviceId, at: Timestamp) -> Result<bool, StorageError> {
     let changed = on!(tx, |c| {
         sqlx::query(
-            "UPDATE device SET state = 'revoked', revoked_at = $3
+            "UPDATE device SET state = 'revoked', revoked_at = COALESCE(revoked_at, $3)
              WHERE org_id = $1 AND device_id = $2 AND state = 'active'",
         )
         .bind(org.0)
