@@ -197,6 +197,34 @@ fn t005_other_content_under_a_used_number_is_equivocation() {
 }
 
 #[test]
+fn t042_of_a_document_that_is_got_back_only_what_others_wrote_is_taken_unasked() {
+    let mut document = Document::new(Kind::Visit);
+    let first = document
+        .edit(THEIRS, Timestamp(1), &[set("note", "theirs")])
+        .unwrap()
+        .unwrap();
+    let second = document
+        .edit(MINE, Timestamp(2), &[set("note", "mine")])
+        .unwrap()
+        .unwrap();
+    let (bodies, hashes) = ([first.body, second.body], [first.hash, second.hash]);
+    let pushed = pushed(Kind::Visit, &bodies, &hashes);
+    let decide = |own: CustomerStanding| {
+        let standing = CustomerStanding::Recovered {
+            others: BTreeMap::from([(THEIRS, OTHER)]),
+            own: Box::new(own),
+        };
+        decide_document(ME, &pushed, None, standing, |_| None, |_| None, || Trial::Reload).0
+    };
+    // The visit is not his for having brought it.
+    assert_eq!(decide(known(Relation::Owner)), [accepted(0), no_permission()]);
+    assert_eq!(
+        decide(CustomerStanding::Unknown),
+        [accepted(0), ChangeDecision::Retry(RetryReason::MissingCustomer)]
+    );
+}
+
+#[test]
 fn t006_what_comes_again_is_answered_as_before_and_written_once() {
     let phone = Phone::new(Kind::Visit)
         .edit(&[set("note", "one")])

@@ -340,6 +340,7 @@ async fn take(
             // One that is told to offer everything again lacks nothing yet.
             drains: session.drain && !reset,
             is_kept_apart: is_apart(&session),
+            recovering: session.caller.recovering,
             recovers: session.caller.recovering && !session.drain && !is_apart(&session),
         };
         let mut facts = read_facts(&mut tx, &pusher, session.caller.head, request, &pushed).await?;

@@ -97,6 +97,31 @@ pub async fn insert_recovered(
     Ok(())
 }
 
+/// Of these documents those of which some device has brought back what others wrote.
+///
+/// # Errors
+/// The driver's.
+pub async fn list_recovered_among(
+    tx: &mut Tx,
+    org: OrgId,
+    documents: &[DocumentId],
+) -> Result<BTreeSet<DocumentId>, StorageError> {
+    if documents.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let rows: Vec<(Uuid,)> = on!(tx, |c| {
+        let mut query = QueryBuilder::new("SELECT document_id FROM recovered_document WHERE org_id = ");
+        query.push_bind(org.0).push(" AND document_id IN (");
+        let mut list = query.separated(", ");
+        for document in filled(documents) {
+            list.push_bind(document.0);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
+    })?;
+    Ok(rows.into_iter().map(|(document,)| DocumentId(document)).collect())
+}
+
 /// What has come back, at most `limit` documents.
 ///
 /// # Errors

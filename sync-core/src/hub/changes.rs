@@ -1,5 +1,7 @@
 //! What becomes of the changes a device pushes for one document.
 
+use std::collections::BTreeMap;
+
 use crate::{
     airlock::{Trial, admit},
     document::{Action, BuiltChange, Change, ChangeId, Class, Document, DocumentState, Kind, OpRef, Refusal},
@@ -55,8 +57,14 @@ pub enum CustomerStanding {
         /// He created the customer: its card is his to begin, also in a pool in which he may only read it.
         created_it: bool,
     },
-    /// The server has lost them and gets them back from a device that may read them: they were judged when they were made.
-    Recovered,
+    /// The server has lost changes and gets them back from a device that may read them: those of others were judged when
+    /// they were made, what is the device's own is judged as ever.
+    Recovered {
+        /// The others' actors and who stands behind each.
+        others: BTreeMap<ActorId, UserId>,
+        /// What the author is himself.
+        own: Box<CustomerStanding>,
+    },
     /// The message names another customer than the document has, or the customer of another organisation.
     Mismatch,
 }
@@ -262,16 +270,16 @@ impl Decider {
         if let Some(blocked) = &self.blocked {
             return blocked.clone();
         }
-        if self.standing == CustomerStanding::Mismatch {
-            return rejected("not_found");
-        }
-        if self.standing == CustomerStanding::Unknown {
-            return ChangeDecision::Retry(RetryReason::MissingCustomer);
-        }
-        let late = match self.permission(&change) {
-            Ok(late) => late,
-            Err(decision) => return decision,
+        let late = match self.standing_of(change.actor) {
+            Some(CustomerStanding::Mismatch) => return rejected("not_found"),
+            Some(CustomerStanding::Unknown) => return ChangeDecision::Retry(RetryReason::MissingCustomer),
+            Some(standing) => match self.permission(standing, &change) {
+                Ok(late) => late,
+                Err(decision) => return decision,
+            },
+            None => false,
         };
+        let other = self.other(change.actor);
         let id = change.id();
         let body_bytes = oplist::encode(&change, self.kind, crate::document::SCHEMA_VERSION).len();
         let trial = self.affordable(trial);
@@ -282,11 +290,13 @@ impl Decider {
                 if self.facts.is_none() {
                     self.facts = Some(DocumentFacts {
                         kind: self.kind,
-                        author: Some(self.me),
+                        author: Some(other.unwrap_or(self.me)),
                         responsible: None,
                         owner: None,
                         checked_in_by: None,
                     });
+                    // What somebody else has begun is not begun here.
+                    self.is_new &= other.is_none();
                 }
                 if late {
                     self.late.push(id);
@@ -349,19 +359,32 @@ impl Decider {
         (sha == refusal.body_sha256).then_some(refusal.decision)
     }
 
+    /// What counts for a change of this actor; none: it is somebody else's that is got back, and was judged.
+    fn standing_of(&self, actor: ActorId) -> Option<&CustomerStanding> {
+        match &self.standing {
+            CustomerStanding::Recovered { others, own } => (!others.contains_key(&actor)).then_some(own),
+            standing => Some(standing),
+        }
+    }
+
+    /// Who made it, if it is got back.
+    fn other(&self, actor: ActorId) -> Option<UserId> {
+        match &self.standing {
+            CustomerStanding::Recovered { others, .. } => others.get(&actor).copied(),
+            _ => None,
+        }
+    }
+
     /// Whether the author may make this change, and whether it is late: his device has not confirmed a loss before which
     /// he might have made it. Of somebody who only lost a claim late visits, follow-ups and tickets are taken; everything
     /// else of his is kept for a manager.
-    fn permission(&self, change: &Change) -> Result<bool, ChangeDecision> {
-        if self.standing == CustomerStanding::Recovered {
-            return Ok(false);
-        }
+    fn permission(&self, standing: &CustomerStanding, change: &Change) -> Result<bool, ChangeDecision> {
         let CustomerStanding::Known {
             rights,
             before_losses,
             claim_lost,
             created_it,
-        } = &self.standing
+        } = standing
         else {
             return Err(rejected("not_found"));
         };

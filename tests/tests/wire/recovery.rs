@@ -83,6 +83,16 @@ async fn t042_what_others_wrote_is_taken_while_recovery_lasts_from_whoever_may_r
             ..visit.clone()
         };
         assert_eq!(bring(&mut office, &wang, &forged).await, ["rejected recovered_differs"]);
+        // Nor is it when what stands here came from another and is not what he wrote himself: whichever came first,
+        // during the recovery or after it.
+        for recovers in [true, false] {
+            set_recovering(company.app(), company.org, recovers).await.unwrap();
+            assert_eq!(
+                wang.push(std::slice::from_ref(&forged)).await,
+                [rejected("equivocation")]
+            );
+        }
+        set_recovering(company.app(), company.org, true).await.unwrap();
         let next = wang.write(customer, Kind::Visit, &[text("note", "goes on")]);
         assert_eq!(wang.push(&[next]).await, [ACCEPTED]);
         // Nobody is made up.

@@ -101,6 +101,8 @@ pub(super) struct Pusher<'a> {
     pub(super) drains: bool,
     /// Everything it brings waits for a manager's decision.
     pub(super) is_kept_apart: bool,
+    /// The server is getting back what it had before it came back from a backup.
+    pub(super) recovering: bool,
     /// It may bring back what others wrote.
     pub(super) recovers: bool,
 }
@@ -197,18 +199,19 @@ fn decide_one(
     if loaded.is_none() && pushed.kind.is_some_and(takes_place) {
         return malformed(pushed);
     }
+    let own = customer_standing(
+        pusher,
+        seam.now(),
+        facts,
+        customer,
+        document,
+        pushed.kind,
+        loaded.as_ref(),
+    );
     let standing = if is_recovered {
-        recovered::standing(pusher, facts, customer, pushed, loaded.as_ref())
+        recovered::standing(pusher, facts, customer, pushed, loaded.as_ref(), own)
     } else {
-        customer_standing(
-            pusher,
-            seam.now(),
-            facts,
-            customer,
-            document,
-            pushed.kind,
-            loaded.as_ref(),
-        )
+        own
     };
     let assignment = facts.assignments.get(&customer).copied();
     let existing = loaded.as_ref().map(|loaded| ExistingDocument {
@@ -503,7 +506,8 @@ fn refuse(
     if let (Some(change), Some(kind)) = (&change, pushed.kind) {
         let canonical = oplist::encode(change, kind, sync_core::document::SCHEMA_VERSION);
         let equivocation = matches!(decision, ChangeDecision::Rejected { equivocation: true, .. });
-        if equivocation {
+        // What stands here under this name may be what another device says of it.
+        if equivocation && !pusher.recovering && !facts.recovered.contains(&document) {
             job.freeze.push(change.actor);
         }
         // The row of the first change under this name stays; the copy of a second is kept apart.

@@ -34,6 +34,8 @@ pub(in crate::actions::sync) struct Facts {
     pub(in crate::actions::sync) quarantined_bytes: i64,
     /// Customers that the device believed to be somebody else's than this server, when it came back from a backup.
     pub(in crate::actions::sync) believed: BTreeSet<CustomerId>,
+    /// Documents of which some device has brought back what others wrote.
+    pub(in crate::actions::sync) recovered: BTreeSet<DocumentId>,
     /// Who stands behind changes that the device did not make itself.
     pub(in crate::actions::sync) behind: BTreeMap<ActorId, Behind>,
 }
@@ -76,6 +78,7 @@ pub(in crate::actions::sync) async fn read_facts(
         losses: Losses::default(),
         quarantined_bytes: 0,
         believed: BTreeSet::new(),
+        recovered: BTreeSet::new(),
         behind,
     })
 }
@@ -91,6 +94,8 @@ pub(in crate::actions::sync) async fn read_losses(
     let org = pusher.org;
     facts.lost_claims = verdicts::list_lost_claims(tx, org, pusher.user, &request.customers).await?;
     facts.losses = Losses::read(tx, pusher, &facts.memberships, facts.head).await?;
+    let documents: Vec<DocumentId> = facts.loaded.keys().copied().collect();
+    facts.recovered = recovery::list_recovered_among(tx, org, &documents).await?;
     facts.quarantined_bytes = verdicts::quarantined_bytes(tx, org, pusher.device).await?;
     if !pusher.recovers {
         facts.believed = recovery::list_believed(tx, org, pusher.device, &request.customers).await?;

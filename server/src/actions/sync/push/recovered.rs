@@ -97,13 +97,15 @@ pub(super) fn refuse_all(pushed: &Pushed<'_>, facts: &Facts) -> Vec<Verdict> {
 }
 
 /// Taken from a device that may read the document. A customer that is not here yet, or somebody else's as far as this
-/// server knows, may become right when others have brought what they hold and the operator has assigned him again.
+/// server knows, may become right when others have brought what they hold and the operator has assigned him again. What is
+/// the device's own in the same document is judged by `own`.
 pub(super) fn standing(
     pusher: &Pusher<'_>,
     facts: &Facts,
     customer: CustomerId,
     pushed: &Pushed<'_>,
     loaded: Option<&LoadedDocument>,
+    own: CustomerStanding,
 ) -> CustomerStanding {
     if loaded.is_some_and(|loaded| loaded.row.customer != customer || Some(loaded.row.kind) != pushed.kind) {
         return CustomerStanding::Mismatch;
@@ -125,7 +127,11 @@ pub(super) fn standing(
         |loaded| loaded.row.facts(assignment.owner),
     );
     if document_access(rights, pusher.user, &document).may_read() {
-        CustomerStanding::Recovered
+        let others = facts.behind.values().map(|behind| (behind.actor, behind.user));
+        CustomerStanding::Recovered {
+            others: others.collect(),
+            own: Box::new(own),
+        }
     } else {
         CustomerStanding::Unknown
     }
