@@ -539,12 +539,13 @@ class StrangeServers(PhoneTest):
             (PhoneError.UpdateRequired, "upgrade_required", self.problem(426, "upgrade_required")),
             (PhoneError.Busy, "busy", self.problem(503, "overloaded", **{"retry-after": "600"})),
             (PhoneError.SignInRequired, "unauthenticated", self.problem(401, "unauthenticated")),
-            (PhoneError.SignInRequired, "sign_in_required", self.problem(409, "actor_conflict")),
             (PhoneError.Refused, "internal", self.problem(500, "internal")),
             (PhoneError.Refused, "http_302", (302, {"location": "http://127.0.0.1:1/v1/sync"}, b"")),
             (PhoneError.Offline, "offline", (200, zstd, b"no zstd")),
             (PhoneError.Offline, "offline", (200, zstd, bytes.fromhex("28b52ffd") + bytes(range(256)))),
             (PhoneError.Offline, "offline", (200, {"content-length": "4000"}, b"cut")),
+            # The last, for it counts as a copy from then on.
+            (PhoneError.SignInRequired, "sign_in_required", self.problem(409, "actor_conflict")),
         ]
         for kind, code, answer in said:
             with self.subTest(code=code, status=answer[0]):
@@ -555,6 +556,9 @@ class StrangeServers(PhoneTest):
                 self.assertEqual(phone.document(visit).state, DocumentState.PENDING)
                 self.assertTrue(phone.customers())
         gate.said = None
+        with self.assertRaises(PhoneError.SignInRequired):
+            phone.sync()
+        phone.enroll(gate.url, "li", PASSWORD, "python")
         phone.sync()
         self.assertEqual(phone.document(visit).state, DocumentState.SYNCED)
 
