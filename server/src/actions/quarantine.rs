@@ -17,7 +17,7 @@ use super::{
     commit::{Job, Outcome, write_jobs},
     edit::{card_summary, load},
     ownership::Asker,
-    quarantined::may_decide,
+    quarantined::may_settle,
     sync::{
         standing::Standing,
         write::{Target, document_write},
@@ -115,10 +115,7 @@ async fn check_right(tx: &mut Tx, asker: Asker, row: &RefusalRow) -> Result<(), 
     let head = log::head(tx, asker.org).await?;
     let relations = standing.relations_at(&memberships, head);
     let rights = standing.rights_at(&memberships, head).of(row.kind);
-    // Of visits everybody but the author only comments; who may do that and add own ones decides about late ones.
-    let writes = rights.may_write() || (rights.may_comment() && rights.may_create());
-    let decides = writes && (is_author(row, asker.user) || may_decide(relations, asker.user, row.author));
-    if account.state != UserState::Active || !decides {
+    if account.state != UserState::Active || !may_settle(relations, rights) {
         return Err(not_found());
     }
     if is_author(row, asker.user) {

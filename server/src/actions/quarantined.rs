@@ -7,7 +7,7 @@ use sync_core::{
     document::{Action, Kind},
     ids::{CustomerId, OrgId, UserId},
     protocol::oplist,
-    visibility::{Relation, RelationSet},
+    visibility::{Relation, RelationSet, Rights},
 };
 use uuid::Uuid;
 
@@ -30,6 +30,8 @@ pub struct Ticket {
     pub changes: Vec<QuarantinedChange>,
     /// What they write: field and value.
     pub writes: Vec<(String, Option<Value>)>,
+    /// Whether the reader may decide it.
+    pub may_decide: bool,
 }
 
 impl Ticket {
@@ -56,6 +58,15 @@ pub struct Waiting {
 #[must_use]
 pub fn may_decide(relations: RelationSet, decider: UserId, author: UserId) -> bool {
     decider != author && relations.iter().any(decides)
+}
+
+/// Whether somebody who is no author of it settles a change of such a document: he is one of those who [decide](may_decide)
+/// about the customer's, and may write it himself. Of visits everybody but the author only comments; who may do that and
+/// add own ones decides about late ones.
+#[must_use]
+pub fn may_settle(relations: RelationSet, rights: Rights) -> bool {
+    let writes = rights.may_write() || (rights.may_comment() && rights.may_create());
+    writes && relations.iter().any(decides)
 }
 
 fn decides(relation: Relation) -> bool {
@@ -104,7 +115,9 @@ pub async fn list_waiting(
                 .copied()
                 .unwrap_or_default();
             if is_visible(&reader, here, first) {
-                items.push(ticket(chain));
+                let rights = kind_of(first).map_or(Rights::NONE, |kind| reader.rights(here).of(kind));
+                let may_decide = UserId(first.author_id) != user && may_settle(here, rights);
+                items.push(ticket(chain, may_decide));
             }
         }
         if next.is_some() || !more {
@@ -134,7 +147,7 @@ fn kind_of(change: &QuarantinedChange) -> Option<Kind> {
     Kind::from_number(u8::try_from(change.kind).ok()?)
 }
 
-fn ticket(chain: &[QuarantinedChange]) -> Ticket {
+fn ticket(chain: &[QuarantinedChange], may_decide: bool) -> Ticket {
     let mut writes = Vec::new();
     for change in chain {
         let (Some(kind), Some(body)) = (kind_of(change), &change.body) else {
@@ -155,5 +168,6 @@ fn ticket(chain: &[QuarantinedChange]) -> Ticket {
     Ticket {
         changes: chain.to_vec(),
         writes,
+        may_decide,
     }
 }

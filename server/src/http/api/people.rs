@@ -144,8 +144,10 @@ pub(in crate::http) async fn set_state(
     let open = match state {
         UserState::Active => None,
         UserState::Offboarding | UserState::Disabled => {
-            let holdings = actions::handovers::find_holdings(&app, asker(&person), UserId(id)).await?;
-            Some(holdings.counts).filter(|counts| counts.customers + counts.responsible_elsewhere > 0)
+            // He is in this state now, whether or not it can be told what he holds.
+            let holdings = actions::handovers::find_holdings(&app, asker(&person), UserId(id)).await;
+            let counts = holdings.ok().map(|holdings| holdings.counts);
+            counts.filter(|counts| counts.customers + counts.responsible_elsewhere > 0)
         }
     };
     Ok(Json(StateAnswer {

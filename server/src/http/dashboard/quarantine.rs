@@ -76,6 +76,7 @@ struct Row {
     received: When,
     writes: Vec<(String, Option<String>)>,
     bytes: Vec<Bytes>,
+    may_decide: bool,
 }
 
 #[derive(Template)]
@@ -85,7 +86,6 @@ struct QuarantinePage {
     notice: Option<String>,
     refusal: Option<String>,
     rows: Vec<Row>,
-    may_decide: bool,
     is_first: bool,
     more: Option<String>,
 }
@@ -131,7 +131,6 @@ async fn page(app: &App, viewer: &Viewer, fields: &Fields, refusal: Option<Strin
             .iter()
             .map(|ticket| row(words, &clock, ticket, &names, &waiting.people))
             .collect(),
-        may_decide: viewer.person.role != sync_core::visibility::Role::Auditor,
         is_first: after.is_none(),
         more: waiting.next.map(|(at, ticket)| {
             let cursor = write_cursor(&[&at.to_be_bytes(), ticket.as_bytes()]);
@@ -177,6 +176,7 @@ fn row(
             .iter()
             .filter_map(|change| bytes(words, change))
             .collect(),
+        may_decide: ticket.may_decide,
     }
 }
 
