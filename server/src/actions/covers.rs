@@ -20,7 +20,6 @@ use sync_core::{
 use super::{
     ActionError, Code,
     handovers::{leads, leads_person},
-    organisation::lock_organisation,
     ownership::Asker,
     places::{policy_of, settle_scopes},
     reader::Reader,
@@ -32,7 +31,7 @@ use crate::{
         StorageError, Tx,
         audit::{self, AuditRow},
         covers::{self, CoverRow},
-        log,
+        log, organisation,
         ownership::{self, Assignment},
         people::{self, Account},
         scopes::{self, Membership},
@@ -84,10 +83,10 @@ pub async fn begin(app: &App, asker: Asker, order: &CoverOrder) -> Result<Listed
     check_order(order, now)?;
     let mut tx = app.database.write().await?;
     // The organisation first, as wherever scopes of people are settled; then the counter: what is read holds until the commit.
-    lock_organisation(&mut tx, asker.org).await?;
+    organisation::lock(&mut tx, asker.org).await?;
     log::take(&mut tx, asker.org, 0, 0).await?;
     let reader = Reader::load(&mut tx, asker.org, asker.user).await?;
-    let (_, by) = find_people(&mut tx, &reader, order).await?;
+    let (of, by) = find_people(&mut tx, &reader, order).await?;
     let chosen = find_customers(&mut tx, &reader, order).await?;
     check_room(&mut tx, &reader, order).await?;
     let mut cover = CoverRow {
@@ -105,7 +104,7 @@ pub async fn begin(app: &App, asker: Asker, order: &CoverOrder) -> Result<Listed
         ended_by: None,
     };
     covers::insert(&mut tx, asker.org, &cover).await?;
-    cover.begun_seq = open(&mut tx, &by, &cover, &chosen).await?;
+    cover.begun_seq = open(&mut tx, &of, &by, &cover, &chosen).await?;
     covers::set_begun_seq(&mut tx, asker.org, cover.id, cover.begun_seq).await?;
     let detail = json!({
         "of": cover.of, "by": cover.by, "until": cover.until, "everything": cover.everything,
@@ -223,6 +222,7 @@ async fn check_room(tx: &mut Tx, reader: &Reader, order: &CoverOrder) -> Result<
 /// Gives what the cover gives; and at which place of the log.
 async fn open(
     tx: &mut Tx,
+    of: &Account,
     by: &Account,
     cover: &CoverRow,
     customers: &BTreeSet<CustomerId>,
@@ -234,6 +234,8 @@ async fn open(
         let settled = settle_scopes(tx, by, &policy).await?;
         return Ok(settled.unwrap_or_default());
     }
+    // What his own phones are about to write was to go to those who saw his customers before the cover.
+    people::update_place(tx, of.org, of.user, of.role, of.team, of.state).await?;
     let (seq, _) = log::take(tx, by.org, 1, 0).await?;
     let members: Vec<(Scope, CustomerId, i64)> = customers
         .iter()
@@ -252,7 +254,7 @@ async fn open(
 pub async fn end(app: &App, asker: Asker, cover: CoverId) -> Result<ListedCover, ActionError> {
     let unknown = || ActionError::refused(Code::NotFound);
     let mut tx = app.database.write().await?;
-    lock_organisation(&mut tx, asker.org).await?;
+    organisation::lock(&mut tx, asker.org).await?;
     let reader = Reader::load(&mut tx, asker.org, asker.user).await?;
     let row = covers::find(&mut tx, asker.org, cover).await?.ok_or_else(unknown)?;
     let of = people::find(&mut tx, asker.org, row.of).await?.ok_or_else(unknown)?;
@@ -278,7 +280,7 @@ pub async fn end_due(app: &App) -> Result<usize, ActionError> {
     tx.rollback().await?;
     for (org, cover) in &due {
         let mut tx = app.database.write().await?;
-        lock_organisation(&mut tx, *org).await?;
+        organisation::lock(&mut tx, *org).await?;
         if let Some(row) = covers::find(&mut tx, *org, *cover).await? {
             close(&mut tx, &app.seam, *org, row, None).await?;
         }

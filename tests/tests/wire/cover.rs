@@ -234,6 +234,18 @@ async fn a_cover_gives_nothing_away_and_ends_with_the_one_who_stands_in() {
             let outcome = li.ask(own[0], action).await;
             assert!(format!("{outcome:?}").contains("not_permitted"), "{outcome:?}");
         }
+        // What he made himself responsible for would outlast the cover; giving it back to the owner does not.
+        let ticket = li.write(own[0], Kind::Ticket, &[text("text", "broken")]);
+        li.push(std::slice::from_ref(&ticket)).await;
+        for (to, allowed) in [("li", false), ("zhao", false), ("wang", true)] {
+            let action = IntentAction::Responsible {
+                document: ticket.document,
+                user: Some(company.user(to)),
+            };
+            let outcome = li.ask(own[0], action).await;
+            let refused = format!("{outcome:?}").contains("not_permitted");
+            assert_eq!(!refused, allowed, "{to}: {outcome:?}");
+        }
         let change = PlaceChange {
             state: Some(UserState::Disabled),
             ..PlaceChange::default()

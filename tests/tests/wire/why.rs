@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 use serde_json::{Value as Json, json};
+use sync_core::visibility::Role;
 use tests::wire::Company;
 use uuid::Uuid;
 
@@ -71,6 +72,28 @@ async fn whoever_looks_after_somebody_sees_exactly_what_his_phone_gets() {
             );
         }
         let _ = (own, other, pooled);
+    }
+}
+
+#[tokio::test]
+async fn a_manager_does_not_look_through_somebody_of_his_team_who_sees_everybody() {
+    for mut company in Company::each().await {
+        company.customer_of("li", "南").await;
+        let north = Some(company.teams["north"]);
+        for (login, role) in [
+            ("clerk", Role::BackOffice),
+            ("checker", Role::Auditor),
+            ("root", Role::Admin),
+            ("helper", Role::Service),
+        ] {
+            company.hire(login, role, north, vec![]).await;
+            let path = |user: Uuid| format!("/api/v1/users/{user}/view/customers");
+            let nobody = get(&company, "boss", &path(Uuid::from_u128(5))).await;
+            let seen = get(&company, "boss", &path(company.user(login).0)).await;
+            assert_eq!(seen, nobody, "{login}");
+        }
+        let path = format!("/api/v1/users/{}/view/customers", company.user("wang"));
+        assert_eq!(get(&company, "boss", &path).await.0, 200);
     }
 }
 

@@ -7,7 +7,7 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use jiff::{ToSpan, civil::Date};
+use jiff::{ToSpan, civil::Date, tz::TimeZone};
 use sync_core::{
     ids::{CoverId, UserId},
     time::Timestamp,
@@ -131,7 +131,7 @@ async fn page(app: &App, viewer: &Viewer, fields: &Fields, refusal: Option<Strin
             })
             .collect(),
         groups,
-        today: clock.today(),
+        today: Clock::new(&organisation_zone(viewer), words, app.seam.now()).today(),
         of: field("of"),
         by: field("by"),
         until: field("until"),
@@ -158,7 +158,8 @@ fn row(viewer: &Viewer, clock: &Clock, listed: ListedCover) -> Row {
             true => words.say("cover-all"),
             false => words.count("customers-count", row.customers),
         },
-        until: clock.at(row.ended_at.unwrap_or(row.until)),
+        // The last instant of the last day, not the first of the next.
+        until: clock.at(row.ended_at.unwrap_or(row.until.plus_ms(-1))),
         lasts: row.ended_at.is_none(),
         reason: row.reason,
         may_end,
@@ -218,11 +219,16 @@ fn order(viewer: &Viewer, fields: &Fields, now: Timestamp) -> Result<CoverOrder,
     })
 }
 
-/// When a civil day ends in the viewer's zone.
+/// When a civil day of the organisation ends.
 fn end_of_day(viewer: &Viewer, day: &str) -> Option<Timestamp> {
     let next = day.parse::<Date>().ok()?.checked_add(1.day()).ok()?;
-    let end = next.to_zoned(viewer.zone.clone()).ok()?;
+    let end = next.to_zoned(organisation_zone(viewer)).ok()?;
     Some(Timestamp(end.timestamp().as_millisecond()))
+}
+
+/// Civil days are the organisation's, wherever its people are.
+fn organisation_zone(viewer: &Viewer) -> TimeZone {
+    TimeZone::get(&viewer.directory().timezone).unwrap_or(TimeZone::UTC)
 }
 
 async fn end_cover(State(app): State<App>, Path(id): Path<String>, form: Posted) -> Result<Response, Problem> {
