@@ -408,7 +408,12 @@ async fn check_jobs(tx: &mut Tx, org: OrgId, now: Timestamp, jobs: &[&Job]) -> R
         .iter()
         .flat_map(|job| {
             let refused = job.refusals.iter().map(|refusal| refusal.document);
-            job.documents.iter().map(|write| write.document).chain(refused)
+            let copied = job.equivocations.iter().map(|copy| copy.document);
+            job.documents
+                .iter()
+                .map(|write| write.document)
+                .chain(refused)
+                .chain(copied)
         })
         .collect::<BTreeSet<_>>()
         .into_iter()
@@ -457,6 +462,7 @@ async fn check_jobs(tx: &mut Tx, org: OrgId, now: Timestamp, jobs: &[&Job]) -> R
                 })
                 // What is refused is kept, but for a document that was erased meanwhile.
                 && job.refusals.iter().all(|refusal| versions.get(&refusal.document) != Some(&ERASED))
+                && job.equivocations.iter().all(|copy| versions.get(&copy.document) != Some(&ERASED))
                 && job.documents.iter().all(|write| {
                     versions.get(&write.document).copied().unwrap_or(0) == write.expected_version
                         && !taken.contains(&write.document)

@@ -24,7 +24,7 @@ use crate::{
         erasures::{self, ErasureRow},
         feeds, log,
         ownership::{self, OwnershipEvent},
-        scopes,
+        scopes, search,
     },
 };
 
@@ -205,6 +205,12 @@ pub async fn clean(database: &Database, seam: &Seam) -> Result<bool, StorageErro
     if let Err(error) = keep_beside(database, &all) {
         return Err(StorageError::Io(std::io::Error::other(error.to_string())));
     }
+    // What an index that was being written meanwhile has put back.
+    let mut tx = database.write().await?;
+    for (org, document) in &waiting {
+        search::remove(&mut tx, *org, *document).await?;
+    }
+    tx.commit().await?;
     database.clean().await?;
     let mut tx = database.write().await?;
     erasures::set_cleaned(&mut tx, &waiting, seam.now()).await?;

@@ -6,14 +6,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sync_core::projection::{bigram_text, searchable_text};
+use sync_core::{
+    ids::DocumentId,
+    projection::{bigram_text, searchable_text},
+};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
     seam::Seam,
     storage::{
-        Database, StorageError, leases,
+        Database, StorageError, documents, leases,
         search::{self, Behind, Entry, Indexable},
     },
 };
@@ -81,7 +84,7 @@ async fn index_batch(
     let touched = search::list_touched(&mut tx, org, position, end).await?;
     drop(tx);
     // Cut before the write transaction begins: the embedded database has one writer.
-    let entries: Vec<Entry> = touched.into_iter().map(entry).collect();
+    let mut entries: Vec<Entry> = touched.into_iter().map(entry).collect();
     let mut tx = database.write().await?;
     let now = seam.now();
     if !leases::take(&mut tx, LEASE, holder, now, now.plus_ms(LEASE_MS)).await? {
@@ -90,6 +93,10 @@ async fn index_batch(
     if !search::advance(&mut tx, org, position, end).await? {
         return Ok(None);
     }
+    // Who was erased since the words were read is not brought back by them.
+    let ids: Vec<DocumentId> = entries.iter().map(|entry| entry.document).collect();
+    let versions = documents::list_versions(&mut tx, org, &ids).await?;
+    entries.retain(|entry| versions.get(&entry.document) != Some(&documents::ERASED));
     search::put(&mut tx, org, &entries).await?;
     tx.commit().await?;
     Ok(Some(entries.len()))

@@ -20,7 +20,7 @@ use super::{StorageError, migrate};
 /// The embedded database's file in its folder.
 const FILE_NAME: &str = "fieldpool.sqlite";
 /// How long a writer waits for another process (an import beside the server) before it reports `busy`.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Readers on the embedded database; each keeps its own page cache, so more costs memory.
 const SQLITE_READERS: u32 = 4;
 /// Page cache of each embedded connection, in KiB.
